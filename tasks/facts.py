@@ -1,0 +1,97 @@
+"""The frozen facts that a host shows, the same for psutil, ssh and WinRM. Knows no judgement: what they mean is for the collectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Confidence = Literal["none", "low", "medium", "high"]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One socket in one sample. `pid` None: nobody owns it, or we may not see who (`owner` says which).
+
+    `at` is seconds since the epoch; `owner` tells how sure the attribution to `pid` is: high is an open descriptor
+    seen in the same sample, medium one seen in another sample of the same socket, none an unowned socket.
+    """
+
+    at: float
+    proto: str
+    local: str
+    local_port: int
+    remote: str
+    remote_port: int
+    state: str
+    pid: int | None = None
+    inode: int | None = None
+    owner: Confidence = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process. `created` is seconds since the epoch (with `pid` it is the identity; a pid alone is reused)."""
+
+    pid: int
+    ppid: int
+    created: float
+    name: str
+    exe: str = ""
+    deleted: bool = False
+    memfd: bool = False
+    sha256: str = ""
+    cmdline: tuple[str, ...] = ()
+    user: str = ""
+    cwd: str = ""
+    hidden: str = ""
+    denied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Autostart:
+    """One persistence entry: a cron line, a unit, a profile line, a key. `line` is 1-based, 0 for the whole file."""
+
+    kind: str
+    path: str
+    line: int
+    text: str
+    owner: str = ""
+    modified: float = 0.0
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSeen:
+    """One file that is recent in a writable folder, hidden, or both."""
+
+    path: str
+    size: int
+    mode: int
+    owner: str
+    modified: float
+    changed: float
+    sha256: str = ""
+    executable: bool = False
+    magic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """What a collector could not look at, and why. "Not looked" never renders as "clean"."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that one reading of a host showed. `boot` and `taken` are seconds since the epoch."""
+
+    host: str
+    taken: float
+    boot: float
+    connections: tuple[Connection, ...] = ()
+    processes: tuple[Process, ...] = ()
+    autostarts: tuple[Autostart, ...] = ()
+    files: tuple[FileSeen, ...] = ()
+    unseen: tuple[Unseen, ...] = ()

@@ -1,0 +1,105 @@
+"""Cisco ASA: one object-group behind the first entry of an access list. Knows the words; must not know who says them.
+
+Cisco ASA Series Command Reference: `object-group`, `network-object`, `access-list extended`, `clear conn`. A group that an
+access list uses may not become empty, so it keeps a dummy member from TEST-NET-1 (RFC 5737). ASA has no timed entries and no
+comment on a member: the journal holds the incident and the time to live.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tasks.firewalls.shape import Command, Entry, Listing
+from tasks.model import Address, TargetError
+
+platform = "cisco_asa"
+driver = "cisco_asa"
+channel = "cli"
+prompt = r"[\r\n][\w.\-/]+(?:\(config[^)\r\n]*\))?[>#]\s*$"
+failures = (
+    r"^ERROR: .*",
+    r"^%\s?Invalid .*",
+    r"^\s*\^\s*$",
+    r"^Command authorization failed.*",
+    r"^Type help or '\?' .*",
+)
+ports = False
+timed = False
+
+DUMMY = "192.0.2.1"
+ABSENT = r"object-group .* (?:does not exist|not found)|not exist"
+
+
+def _member(address: Address) -> str:
+    return f"host {address}" if address.version == 4 else f"{address}/128"
+
+
+def look(entry: Entry) -> tuple[Command, ...]:
+    return (
+        Command(f"show running-config object-group id {entry.name}", tolerate=ABSENT),
+        Command("show running-config access-group"),
+        Command(f"show access-list | include object-group {entry.name}"),
+    )
+
+
+def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
+    group, bindings, rules = answers
+    if re.search(ABSENT, group):
+        return Listing(False, False, "no such object-group", provision(entry.name))
+    if f"object-group network {entry.name}" not in group:
+        raise TargetError("read the object-group", f"the device answered {group!r}", "look at the device by hand")
+    members = [
+        line.split(maxsplit=1)[1].strip() for line in group.splitlines() if line.strip().startswith("network-object ")
+    ]
+    bound = set(re.findall(r"^access-group (\S+) ", bindings, re.M))
+    rule = re.search(
+        rf"^access-list (\S+) line 1 extended deny ip any4? object-group {re.escape(entry.name)}(?: \(hitcnt=(\d+)\))?",
+        rules,
+        re.M,
+    )
+    enforced = rule is not None and rule.group(1) in bound
+    wanted = {_member(entry.address), f"host {entry.address}"}
+    hits = int(rule.group(2)) if rule and rule.group(2) else None
+    return Listing(
+        present=bool(wanted & set(members)),
+        enforced=enforced,
+        seen=f"{len(members)} members, "
+        + (f"denied by line 1 of {rule.group(1)}" if rule and enforced else "no bound deny rule"),
+        missing=() if enforced else provision(entry.name)[3:],
+        hits=hits,
+    )
+
+
+def _configure(entry: Entry, line: str) -> tuple[Command, ...]:
+    return (Command("configure terminal"), Command(f"object-group network {entry.name}"), Command(line), Command("end"))
+
+
+def block(entry: Entry, listing: Listing) -> tuple[Command, ...]:
+    return _configure(entry, f"network-object {_member(entry.address)}")
+
+
+def unblock(entry: Entry, listing: Listing) -> tuple[Command, ...]:
+    return _configure(entry, f"no network-object {_member(entry.address)}")
+
+
+def cut(entry: Entry) -> tuple[Command, ...]:
+    # `clear conn` without a filter ends every session of the device; the address is an IPv4Address or IPv6Address, never text.
+    return (Command(f"clear conn address {entry.address}"),)
+
+
+def save() -> tuple[Command, ...]:
+    return (Command("write memory"),)
+
+
+def leave() -> tuple[Command, ...]:
+    return (Command("end"),)
+
+
+def provision(name: str) -> tuple[str, ...]:
+    return (
+        f"object-group network {name}",
+        f" network-object host {DUMMY}",
+        " exit",
+        f"access-list INSIDE_IN line 1 extended deny ip any object-group {name}",
+        "access-group INSIDE_IN in interface inside",
+    )

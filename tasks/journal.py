@@ -1,0 +1,199 @@
+"""The journal: append-only, hash-chained, fsynced lines of one incident. Knows files and hashes; must not know what a step means."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic_core import to_jsonable_python
+
+from tasks.model import HemostatError, Json, Refused
+
+GENESIS = "0" * 64
+NAME = "journal.jsonl"
+
+
+class BrokenChain(HemostatError):
+    """A line of the journal is not what was written. `line` is 1-based."""
+
+    def __init__(self, path: Path, line: int, seen: str) -> None:
+        self.line = line
+        super().__init__(f"{path}, line {line}", seen, "compare with a copy from a backup; do not resume this incident")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line. `hash` covers all the others and `prev`, the hash of the line before (RFC 8785-like canonical JSON)."""
+
+    seq: int
+    at: str
+    kind: str
+    data: dict[str, Json]
+    prev: str
+    hash: str
+
+    @property
+    def time(self) -> datetime:
+        return datetime.fromisoformat(self.at)
+
+
+def digest(value: Json) -> str:
+    """SHA-256 of the value's canonical JSON: sorted keys, no spaces, ASCII only."""
+    return hashlib.sha256(_canonical(value)).hexdigest()
+
+
+def _canonical(value: Json) -> bytes:
+    plain = to_jsonable_python(value, bytes_mode="base64")
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Journal:
+    """The open journal of one incident, held by one process (flock; freed by the kernel on any death).
+
+    Args:
+        folder: the incident's folder; created when it is missing.
+        clock: gives the time of a record.
+
+    Raises:
+        Refused: another process holds this incident.
+        BrokenChain: a line was changed, removed or put in between.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], datetime] = _now) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path = folder / NAME
+        self._clock = clock
+        self._one_writer = threading.Lock()
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            _hold(self._file, folder)
+            healed = _heal(self._file, self.path)
+            self.records = list(read(self.path))
+        except BaseException:
+            os.close(self._file)
+            raise
+        _sync_folder(folder)
+        if healed:
+            self.append("journal.healed", lost_bytes=healed, kept_in=_torn(self.path).name)
+
+    def append(self, kind: str, **data: Json) -> Record:
+        """Write one record and return once it is on the disk (fsync)."""
+        plain = to_jsonable_python(data, bytes_mode="base64")
+        with self._one_writer:
+            at = self._clock().isoformat()
+            body = {"seq": len(self.records), "at": at, "kind": kind, "data": plain, "prev": self.head}
+            record = Record(**body, hash=digest(body))
+            self._write(_canonical(body | {"hash": record.hash}) + b"\n")
+            self.records.append(record)
+            return record
+
+    def _write(self, line: bytes) -> None:
+        if os.write(self._file, line) != len(line):
+            raise OSError(f"{self.path}: the disk took only a part of a line")
+        os.fdatasync(self._file)
+
+    @property
+    def head(self) -> str:
+        """The hash of the last record: write it down elsewhere, and no one can shorten the journal unnoticed."""
+        return self.records[-1].hash if self.records else GENESIS
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Journal]:
+    """The journal for one `with` block."""
+    journal = Journal(folder)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+def read(path: Path) -> Iterator[Record]:
+    """Read and check every complete line; a torn last line (no newline: a power cut) is left out.
+
+    Raises:
+        BrokenChain: names the first line that is not what was written.
+    """
+    prev = GENESIS
+    for number, line in enumerate(_complete_lines(path), start=1):
+        record = _parse(path, number, line)
+        if record.seq != number - 1 or record.prev != prev:
+            raise BrokenChain(
+                path, number, "this line does not follow the one before it: a line is missing, moved or changed"
+            )
+        prev = record.hash
+        yield record
+
+
+def torn_bytes(path: Path) -> int:
+    """How many bytes of an unfinished last line stand at the end of the file."""
+    data = path.read_bytes()
+    return len(data) - (data.rfind(b"\n") + 1)
+
+
+def _complete_lines(path: Path) -> list[bytes]:
+    data = path.read_bytes()
+    return data[: data.rfind(b"\n") + 1].splitlines()
+
+
+def _parse(path: Path, number: int, line: bytes) -> Record:
+    try:
+        body = json.loads(line)
+        record = Record(**body)
+        body.pop("hash")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BrokenChain(path, number, f"this line is not a journal record ({type(error).__name__})") from None
+    if _canonical(body | {"hash": record.hash}) != line:
+        raise BrokenChain(path, number, "this line was changed: it is not in the form that hemostat writes")
+    if digest(body) != record.hash:
+        raise BrokenChain(path, number, "this line was changed: its hash does not fit its content")
+    return record
+
+
+def _hold(file: int, folder: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Refused(
+            "one-runner",
+            f"another process works on the incident in {folder}",
+            "wait for it to end (`hemostat show ID` reads along), then try again",
+        ) from None
+
+
+def _heal(file: int, path: Path) -> int:
+    torn = torn_bytes(path)
+    if torn:
+        data = path.read_bytes()
+        with _torn(path).open("ab") as kept:
+            kept.write(data[-torn:])
+        os.ftruncate(file, len(data) - torn)
+        os.fsync(file)
+    return torn
+
+
+def _torn(path: Path) -> Path:
+    return path.with_name("journal.torn")
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

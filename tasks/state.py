@@ -1,0 +1,266 @@
+"""What a journal says has happened: folds records into one state. Pure; must not read a file, a clock or a host.
+
+The vocabulary of the journal, kind by kind, with the keys of `data`:
+
+| kind | data | written by |
+|---|---|---|
+| incident.opened | incident, host | the door that opened it |
+| step.started / step.ended | step, attempt / step, outcome, summary, next, seconds | every step |
+| step.skipped / step.redo | step, by, reason | a person |
+| verdict | verdict | confirm |
+| interval | seconds, how | triage: the beacon's interval as learnt from the samples |
+| sample | step, at, connections | confirm, triage, verify |
+| guard | step, guard, override, by | a guard that an override lifted |
+| plan | step, actions, digest, blast | block, cleanup, undo |
+| approval.asked / .given / .refused | step, digest, by, via, reason | block, cleanup, undo; a person |
+| intent / receipt | step, action, before / step, receipt | every act; step is "undo" for one that takes back |
+| check | step, check | block (proof), verify, undo |
+| reading / finding | artefact, path, sha256, size, unseen / finding | triage (phase "first"), verify (phase "again") |
+| evidence / evidence.sealed | evidence / manifest, sha256, items, bytes | collect |
+| report.written | files (name to sha256), head | report |
+| prefect | flow_run, url or unavailable | the flows |
+| note | text, and what it is about | anyone |
+| score | the drill's figures | the drill |
+| journal.healed | lost_bytes, kept_in | the journal |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from tasks.journal import Record
+from tasks.model import (
+    Action,
+    Bug,
+    Check,
+    Evidence,
+    Finding,
+    Incident,
+    Json,
+    Look,
+    Outcome,
+    Receipt,
+    Step,
+    StepEnd,
+    Verdict,
+)
+
+UNDO = "undo"
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def typed(kind: Any, data: Json) -> Any:
+    """The noun of that kind from a record's plain data."""
+    return _adapter(kind).validate_python(data)
+
+
+@dataclass(slots=True)
+class Act:
+    """One action of a plan that was begun: its intent, and its receipt once there is one."""
+
+    step: str
+    action: Action
+    before: Look
+    receipt: Receipt | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a step wants to do. `digest` is what an approval is for: another plan needs another approval."""
+
+    step: str
+    actions: tuple[Action, ...]
+    digest: str
+    blast: dict[str, Json]
+
+
+@dataclass(slots=True)
+class State:
+    """Everything that the steps, the doors and the report need to know of an incident."""
+
+    incident: Incident
+    host: dict[str, Json]
+    records: list[Record]
+    ends: dict[Step, StepEnd] = field(default_factory=dict)
+    attempts: dict[Step, int] = field(default_factory=dict)
+    running: Step | None = None
+    skipped: dict[Step, str] = field(default_factory=dict)
+    verdict: Verdict | None = None
+    interval: float | None = None
+    plans: dict[str, Plan] = field(default_factory=dict)
+    approvals: dict[str, str] = field(default_factory=dict)
+    refusals: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, str] = field(default_factory=dict)
+    acts: list[Act] = field(default_factory=list)
+    checks: list[tuple[str, Check]] = field(default_factory=list)
+    readings: list[dict[str, Json]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    again: list[Finding] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
+    seal: dict[str, Json] | None = None
+    reports: dict[str, str] = field(default_factory=dict)
+    flow_run: str = ""
+
+    def act(self, action_id: str, step: str) -> Act | None:
+        """The last begun act of that id in that step ("undo" for taking back)."""
+        return next((a for a in reversed(self.acts) if a.action.id == action_id and a.step == step), None)
+
+    def done(self, step: Step) -> bool:
+        """The step is finished or a person skipped it."""
+        return step in self.skipped or (step in self.ends and self.ends[step].outcome.finished)
+
+    @property
+    def standing(self) -> list[Act]:
+        """Acts that changed something and were not taken back yet, in their order."""
+        undone = {a.action.id for a in self.acts if a.step == UNDO and a.receipt and a.receipt.ok}
+        return [
+            a for a in self.acts if a.step != UNDO and a.receipt and a.receipt.changed and a.action.id not in undone
+        ]
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the incident stands as a whole: the outcome of the last step that ended; None while none has."""
+        return next(reversed(self.ends.values())).outcome if self.ends else None
+
+
+def fold(records: Iterable[Record]) -> State:
+    """Build the state.
+
+    Raises:
+        Bug: the first record does not open an incident.
+    """
+    whole = list(records)
+    if not whole or whole[0].kind != "incident.opened":
+        raise Bug("read the journal", "it does not begin with incident.opened", "keep the folder and report it")
+    first = whole[0].data
+    state = State(typed(Incident, first["incident"]), first.get("host", {}), [])
+    for record in whole:
+        absorb(state, record)
+    return state
+
+
+def absorb(state: State, record: Record) -> None:
+    """Take one more record into the state."""
+    state.records.append(record)
+    handler = _HANDLERS.get(record.kind)
+    if handler:
+        handler(state, record.data)
+
+
+def _started(state: State, data: dict[str, Json]) -> None:
+    step = Step(data["step"])
+    state.running, state.attempts[step] = step, data["attempt"]
+    state.skipped.pop(step, None)
+
+
+def _ended(state: State, data: dict[str, Json]) -> None:
+    step = Step(data["step"])
+    state.running = None
+    state.ends.pop(step, None)
+    state.ends[step] = StepEnd(step, Outcome(data["outcome"]), data["summary"], data.get("next", ""))
+
+
+def _skipped(state: State, data: dict[str, Json]) -> None:
+    state.skipped[Step(data["step"])] = f"{data['by']}: {data['reason']}"
+
+
+def _redo(state: State, data: dict[str, Json]) -> None:
+    state.ends.pop(Step(data["step"]), None)
+
+
+def _verdict(state: State, data: dict[str, Json]) -> None:
+    state.verdict = typed(Verdict, data["verdict"])
+
+
+def _interval(state: State, data: dict[str, Json]) -> None:
+    state.interval = data.get("seconds")
+
+
+def _plan(state: State, data: dict[str, Json]) -> None:
+    actions = typed(tuple[Action, ...], data["actions"])
+    state.plans[data["step"]] = Plan(data["step"], actions, data["digest"], data.get("blast", {}))
+
+
+def _asked(state: State, data: dict[str, Json]) -> None:
+    state.asked[data["digest"]] = data["step"]
+
+
+def _given(state: State, data: dict[str, Json]) -> None:
+    state.approvals[data["digest"]] = data["by"]
+    state.refusals.pop(data["digest"], None)
+
+
+def _refused(state: State, data: dict[str, Json]) -> None:
+    state.refusals[data["digest"]] = f"{data['by']}: {data.get('reason', '')}".rstrip(": ")
+
+
+def _intent(state: State, data: dict[str, Json]) -> None:
+    state.acts.append(Act(data["step"], typed(Action, data["action"]), typed(Look, data["before"])))
+
+
+def _receipt(state: State, data: dict[str, Json]) -> None:
+    receipt = typed(Receipt, data["receipt"])
+    act = state.act(receipt.action, data["step"])
+    if act is None:
+        raise Bug("read the journal", f"a receipt without an intent: {receipt.action}", "keep the folder and report it")
+    act.receipt = receipt
+
+
+def _check(state: State, data: dict[str, Json]) -> None:
+    state.checks.append((data["step"], typed(Check, data["check"])))
+
+
+def _reading(state: State, data: dict[str, Json]) -> None:
+    state.readings.append(data)
+
+
+def _finding(state: State, data: dict[str, Json]) -> None:
+    (state.again if data.get("phase") == "again" else state.findings).append(typed(Finding, data["finding"]))
+
+
+def _evidence(state: State, data: dict[str, Json]) -> None:
+    state.evidence.append(typed(Evidence, data["evidence"]))
+
+
+def _sealed(state: State, data: dict[str, Json]) -> None:
+    state.seal = data
+
+
+def _reported(state: State, data: dict[str, Json]) -> None:
+    state.reports = data["files"]
+
+
+def _prefect(state: State, data: dict[str, Json]) -> None:
+    state.flow_run = data.get("flow_run", state.flow_run)
+
+
+_HANDLERS = {
+    "step.started": _started,
+    "step.ended": _ended,
+    "step.skipped": _skipped,
+    "step.redo": _redo,
+    "verdict": _verdict,
+    "interval": _interval,
+    "plan": _plan,
+    "approval.asked": _asked,
+    "approval.given": _given,
+    "approval.refused": _refused,
+    "intent": _intent,
+    "receipt": _receipt,
+    "check": _check,
+    "reading": _reading,
+    "finding": _finding,
+    "evidence": _evidence,
+    "evidence.sealed": _sealed,
+    "report.written": _reported,
+    "prefect": _prefect,
+}

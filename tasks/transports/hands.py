@@ -1,0 +1,93 @@
+"""What a transport can do on a host: look, fetch, change. Knows the verbs; must not know why anyone would say them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from tasks.facts import Autostart, Connection, FileSeen, Process, Unseen
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """One file's metadata, taken without following a last symbolic link. Times are seconds since the epoch."""
+
+    path: str
+    size: int
+    mode: int
+    uid: int
+    gid: int
+    modified: float
+    inode: int
+    device: int
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What became of a program: its exit status and what it printed."""
+
+    status: int
+    out: bytes
+    err: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a fetch brought: bytes written, SHA-256 as read on the host, True if the limit cut it off."""
+
+    size: int
+    sha256: str
+    cut: bool = False
+
+
+Progress = Callable[[str, float], None]
+
+
+class Hands(Protocol):
+    """A host within reach. Paths are the host's own; a drill's transport maps them below the victim's root.
+
+    Raises TargetError for what the host refuses and Unreachable when it does not answer.
+    """
+
+    root: str
+
+    def boot_time(self) -> float: ...
+
+    def connections(self) -> Sequence[Connection]:
+        """One sample of every TCP and UDP socket, v4 and v6, with its owner where it can be seen."""
+
+    def processes(self, pids: Sequence[int] | None = None) -> Sequence[Process]:
+        """All processes (or these), also those that the listing hides; executables hashed."""
+
+    def autostarts(self) -> tuple[Sequence[Autostart], Sequence[Unseen]]:
+        """Every persistence entry that can be read, and what could not be."""
+
+    def files(self, since: float) -> tuple[Sequence[FileSeen], Sequence[Unseen]]:
+        """Files changed after `since` in writable folders, and hidden ones there; bounded in depth and number."""
+
+    def details(self, pid: int) -> dict[str, bytes]:
+        """Volatile texts of one process by name: cmdline, environ, maps, status, open_files, limits, cgroup, mounts."""
+
+    def stat(self, path: str) -> Stat | None: ...
+
+    def sha256(self, path: str) -> str: ...
+
+    def read(self, path: str, limit: int) -> bytes:
+        """The first `limit` bytes of a file."""
+
+    def fetch(self, path: str, into: BinaryIO, limit: int) -> Fetched:
+        """Copy a file (also /proc/PID/exe, so a deleted one) to the runner, hashed while it is read."""
+
+    def replace(self, path: str, data: bytes, expect_sha256: str) -> None:
+        """Put new content in a file's place (temporary file, fsync, rename; owner and mode kept) if its hash still is the expected one."""
+
+    def move(self, source: str, target: str, mode: int) -> None:
+        """Rename within one file system, creating the target's folder (0700), and set the mode."""
+
+    def signal(self, pid: int, created: float, number: int) -> bool:
+        """Signal a process if pid *and* creation time still fit; False when it is gone."""
+
+    def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 30.0) -> Ran:
+        """Run a program by its argument vector; no shell."""

@@ -15,7 +15,7 @@ from tasks.model import Address, TargetError
 platform = "cisco_asa"
 driver = "cisco_asa"
 channel = "cli"
-prompt = r"[\r\n][\w.\-/]+(?:\(config[^)\r\n]*\))?[>#]\s*$"
+prompt = r"[\r\n]{base}(?:\(config[^)\r\n]*\))?[>#] ?$"
 failures = (
     r"^ERROR: .*",
     r"^%\s?Invalid .*",
@@ -85,6 +85,17 @@ def unblock(entry: Entry, listing: Listing) -> tuple[Command, ...]:
 def cut(entry: Entry) -> tuple[Command, ...]:
     # `clear conn` without a filter ends every session of the device; the address is an IPv4Address or IPv6Address, never text.
     return (Command(f"clear conn address {entry.address}"),)
+
+
+def sessions(entry: Entry) -> tuple[Command, ...]:
+    return (Command(f"show conn address {entry.address}"),)
+
+
+def count(entry: Entry, answers: tuple[str, ...]) -> int:
+    return sum(
+        str(entry.address) in re.split(r"[\s:,/]+", line) or f" {entry.address}:" in line
+        for line in answers[0].splitlines()
+    )
 
 
 def save() -> tuple[Command, ...]:

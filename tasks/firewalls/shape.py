@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from tasks.model import Address, Remote
+from tasks.model import Address, ConfigError, Remote, inert
 
 Channel = Literal["cli", "exec"]
 
@@ -32,6 +33,14 @@ class Entry:
     incident: str
     minutes: int = 0
     name: str = "HEMOSTAT"
+
+    def __post_init__(self) -> None:
+        # Both are said to a device, where a space or a quote would be another word.
+        for what, text in (("list_name", self.name), ("incident id", self.incident)):
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}", text):
+                raise ConfigError(
+                    f"the {what} {inert(text)!r} is no plain word", do="use letters, digits, - and _, at most 41"
+                )
 
     @property
     def address(self) -> Address:
@@ -79,6 +88,12 @@ class Firewall(Protocol):
 
     def cut(self, entry: Entry) -> tuple[Command, ...]:
         """End established sessions to the remote, never without a filter; empty where the block itself does it."""
+
+    def sessions(self, entry: Entry) -> tuple[Command, ...]:
+        """Ask for the established sessions to the remote; empty where the platform cannot tell or needs no cut."""
+
+    def count(self, entry: Entry, answers: tuple[str, ...]) -> int:
+        """How many sessions those answers show."""
 
     def save(self) -> tuple[Command, ...]:
         """Make the running configuration survive a reboot; said after the proof, off the urgent path."""

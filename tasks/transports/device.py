@@ -1,0 +1,255 @@
+"""A session with a firewall's command line: netmiko for the login and paging, then prompt-driven words. Knows no vendor's words."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import paramiko
+
+from tasks.firewalls.shape import Command, Firewall
+from tasks.model import TargetError, Unreachable, inert
+from tasks.settings import Host
+from tasks.transports import ssh
+from tasks.transports.hands import Ran
+
+Resolve = Callable[[str], str]
+LOCK_WAIT = 60.0
+# Measured: nft's netlink dump ends with EINTR when another process changes the rules meanwhile. That is no "absent".
+TRANSIENT = rb"Interrupted system call|Resource (?:temporarily unavailable|busy)"
+RETRIES = 5
+
+
+class Session(Protocol):
+    """One open session: say commands, get their answers."""
+
+    def ask(self, commands: Sequence[Command]) -> tuple[str, ...]: ...
+
+
+@contextlib.contextmanager
+def opened(host: Host, firewall: Firewall, secret: Resolve, locks: Path) -> Iterator[Session]:
+    """The only session that any hemostat process has with this device, for one `with` block.
+
+    Args:
+        locks: folder of the lock files; a lock is the kernel's (flock) and ends with its holder.
+
+    Raises:
+        Unreachable: no answer, wrong host key, refused login, or the device stayed busy with another run of ours.
+    """
+    with _held(locks / f"{host.name}.lock", host):
+        if firewall.channel == "cli":
+            with _netmiko(host, firewall, secret) as connection:
+                yield Cli(host, firewall, connection)
+        elif host.transport == "local":
+            yield Exec(host, firewall, _run_here)
+        else:
+            with ssh.connected(host, secret) as client:
+                yield Exec(host, firewall, lambda text, stdin: ssh.run(client, text, stdin, host.timeout))
+
+
+class Cli:
+    """A dialogue with a prompt. After a failure it leaves the configuration mode again, whatever happens."""
+
+    def __init__(self, host: Host, firewall: Firewall, connection: Any) -> None:
+        self._host, self._firewall, self._connection = host, firewall, connection
+        # A prompt shows a long hostname shortened in configuration mode, so only its beginning is certain.
+        self._prompt = firewall.prompt.replace("{base}", re.escape(connection.base_prompt[:14]) + r"\S*?")
+
+    def ask(self, commands: Sequence[Command]) -> tuple[str, ...]:
+        """Say them in order.
+
+        Raises:
+            TargetError: the device refused one of them; names the command and the device's words.
+            Unreachable: the connection broke or the prompt did not come back.
+        """
+        try:
+            return tuple(self._say(command) for command in commands)
+        except TargetError:
+            self._back_out()
+            raise
+
+    def _say(self, command: Command) -> str:
+        try:
+            self._connection.write_channel(command.text + self._connection.RETURN)
+            answer = self._connection.read_until_pattern(
+                command.expect or self._prompt, read_timeout=self._host.timeout
+            )
+        except Exception as error:
+            raise Unreachable(
+                f"say {command.text!r} to {self._host.name}",
+                _short(error),
+                "its state is not known now: `hemostat resume` reads it again before anything else",
+            ) from error
+        return checked(self._host, self._firewall, command, _body(answer, command.text))
+
+    def _back_out(self) -> None:
+        with contextlib.suppress(TargetError):
+            for command in self._firewall.leave():
+                self._say(command)
+
+
+class Exec:
+    """One program a command, data by stdin, judged by its exit status."""
+
+    def __init__(self, host: Host, firewall: Firewall, run: Callable[[str, bytes], Ran]) -> None:
+        self._host, self._firewall, self._run = host, firewall, run
+
+    def ask(self, commands: Sequence[Command]) -> tuple[str, ...]:
+        """Run them in order; TargetError for a failure that the command does not tolerate."""
+        return tuple(self._say(command) for command in commands)
+
+    def _say(self, command: Command) -> str:
+        ran = self._run(command.text, command.stdin.encode())
+        for _ in range(RETRIES):
+            if ran.status == 0 or not re.search(TRANSIENT, ran.err):
+                break
+            ran = self._run(command.text, command.stdin.encode())
+        answer = (ran.out if ran.status == 0 else ran.err or ran.out).decode("utf-8", "replace")
+        if ran.status != 0 and not _tolerated(command, answer):
+            raise _refusal(self._host, command, answer or f"exit status {ran.status}")
+        return answer
+
+
+def checked(host: Host, firewall: Firewall, command: Command, answer: str) -> str:
+    """The answer, unless it holds one of the platform's failure texts that the command does not tolerate."""
+    for pattern in firewall.failures:
+        found = re.search(pattern, answer, re.MULTILINE)
+        if found and not _tolerated(command, answer):
+            raise _refusal(host, command, found.group(0).strip() if found.group(0).strip() != "^" else answer.strip())
+    return answer
+
+
+def _tolerated(command: Command, answer: str) -> bool:
+    return bool(command.tolerate) and re.search(command.tolerate, answer) is not None
+
+
+def _refusal(host: Host, command: Command, words: str) -> TargetError:
+    return TargetError(
+        f"say {command.text!r} to {host.name}",
+        f"it answered {inert(words, 300)!r}",
+        "is it provisioned? `hemostat check --live`",
+    )
+
+
+def _body(answer: str, said: str) -> str:
+    """The answer without its echo and without the prompt."""
+    lines = answer.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if lines and said in lines[0]:
+        lines = lines[1:]
+    return "\n".join(lines[:-1])
+
+
+@contextlib.contextmanager
+def _netmiko(host: Host, firewall: Firewall, secret: Resolve) -> Iterator[Any]:
+    # Imported here: netmiko takes 0.2 s, and `hemostat history` has no use for it.
+    from netmiko import ConnectHandler
+    from netmiko.exceptions import NetmikoAuthenticationException, NetmikoTimeoutException, ReadTimeout
+
+    tried = f"log in to {host.name} at {host.hostname} port {host.port or 22}"
+    with _known_hosts(host) as trusted, contextlib.closing(ssh.dial(host)) as sock:
+        try:
+            connection = ConnectHandler(
+                device_type=firewall.driver,
+                host=host.hostname,
+                port=host.port or 22,
+                username=host.username,
+                password=secret(host.password) if host.password else None,
+                secret=secret(host.secret) if host.secret else "",
+                use_keys=bool(host.key),
+                key_file=host.key or None,
+                sock=sock,
+                ssh_strict=True,
+                **trusted,
+                global_delay_factor=0.01,
+                auto_find_prompt=False,
+                allow_auto_change=False,
+                conn_timeout=host.timeout,
+                auth_timeout=host.timeout,
+                banner_timeout=host.timeout,
+                read_timeout_override=host.timeout,
+            )
+        except NetmikoAuthenticationException:
+            raise Unreachable(tried, "the login was refused", f"check username and password of {host.name}") from None
+        except NetmikoTimeoutException as error:
+            raise _no_session(tried, host, str(error)) from None
+        except ValueError as error:
+            raise Unreachable(
+                tried, f"logged in, but: {_short(error)}", f"check the enable secret of {host.name}"
+            ) from None
+        except (ReadTimeout, EOFError, OSError, paramiko.SSHException) as error:
+            raise Unreachable(tried, f"no usable prompt: {_short(error)}", "log in by hand and compare") from None
+        try:
+            yield connection
+        finally:
+            connection.paramiko_cleanup()
+
+
+def _no_session(tried: str, host: Host, text: str) -> Unreachable:
+    if "not found in known_hosts" in text:
+        return Unreachable(tried, "its host key is not known", f"pin it: host_key of {host.name} in the inventory")
+    if "does not match" in text:
+        return Unreachable(
+            tried,
+            "its host key is not the pinned one",
+            "if it was rebuilt, pin the new key; if not, someone stands between",
+        )
+    return Unreachable(tried, _short(text), "look at its SSH service")
+
+
+@contextlib.contextmanager
+def _known_hosts(host: Host) -> Iterator[dict[str, Any]]:
+    """What tells netmiko whose host key to accept: the inventory's pin alone, or else the user's known_hosts."""
+    if not host.host_key:
+        yield {"system_host_keys": True}
+        return
+    pin = ssh.pinned_key(host)
+    with tempfile.NamedTemporaryFile("w", prefix="hemostat-", suffix=".known_hosts") as file:
+        file.write(f"{ssh.known_hosts_name(host)} {pin.get_name()} {pin.get_base64()}\n")
+        file.flush()
+        yield {"alt_host_keys": True, "alt_key_file": file.name}
+
+
+@contextlib.contextmanager
+def _held(path: Path, host: Host) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _wait_for(handle, host)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _wait_for(handle: int, host: Host) -> None:
+    deadline = time.monotonic() + LOCK_WAIT
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise Unreachable(
+                    f"open {host.name}",
+                    f"another run of ours has held it for {LOCK_WAIT:.0f} s",
+                    "look at that run, then resume",
+                ) from None
+            time.sleep(0.01)
+
+
+def _run_here(text: str, stdin: bytes) -> Ran:
+    # The text is the platform's own constant; nothing from outside is ever in it.
+    done = subprocess.run(shlex.split(text), input=stdin, capture_output=True, timeout=30, check=False)  # noqa: S603
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def _short(error: object) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return inert(lines[0] if lines else type(error).__name__, 200)

@@ -13,7 +13,11 @@ class Connection:
     """One socket in one sample. `pid` None: nobody owns it, or we may not see who (`owner` says which).
 
     `at` is seconds since the epoch; `owner` tells how sure the attribution to `pid` is: high is an open descriptor
-    seen in the same sample, medium one seen in another sample of the same socket, none an unowned socket.
+    seen in the same sample, medium one seen in another sample of the same socket, none an unowned socket, low without
+    a pid an owner that we may not see. One socket that several processes hold appears once for each of them.
+    `proto` is tcp or udp (the address tells the family, IPv4-mapped IPv6 is IPv4); `state` is psutil's word
+    (ESTABLISHED, SYN_SENT, TIME_WAIT, LISTEN …; NONE for an unconnected UDP socket). An inode of None: the kernel has
+    let go of the socket (TIME_WAIT).
     """
 
     at: float
@@ -30,7 +34,11 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process. `created` is seconds since the epoch (with `pid` it is the identity; a pid alone is reused)."""
+    """One process. `created` is seconds since the epoch (with `pid` it is the identity; a pid alone is reused).
+
+    `exe` is the path without "(deleted)", "memfd:NAME" for a memfd, empty for a kernel thread or when denied. `hidden`
+    says how the process is hidden, empty when it is not. `denied` names the fields that we were not allowed to read.
+    """
 
     pid: int
     ppid: int
@@ -49,7 +57,10 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Autostart:
-    """One persistence entry: a cron line, a unit, a profile line, a key. `line` is 1-based, 0 for the whole file."""
+    """One persistence entry: a cron line, a unit, a profile line, a key. `line` is 1-based, 0 for the whole file.
+
+    `kind` is one of tasks.persistence's; `sha256` is of the whole file.
+    """
 
     kind: str
     path: str

@@ -2,17 +2,80 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import date
-from ipaddress import IPv4Network, IPv6Network
-from typing import ClassVar, Literal
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, ClassVar, Literal
 
-from tasks.model import Address, Approval, ConfigError, Remote, Step, inert
+from tasks.model import Address, Approval, ConfigError, Remote, Step, inert, parse_address
 
 Network = IPv4Network | IPv6Network
 
 # Read by pydantic when tasks.site validates a file: an unknown key is an error, never ignored.
 STRICT = {"extra": "forbid"}
+
+# Inside at every site, whatever policy.yaml says: RFC 1918, RFC 6598 (carrier-grade NAT), RFC 4193 (unique local).
+ALWAYS_INTERNAL: tuple[Network, ...] = tuple(
+    ip_network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What a number may be, both ends allowed. `str` says it to a person."""
+
+    low: float
+    high: float
+
+    def allows(self, value: object) -> bool:
+        """False only for a number outside; another type is another rule's matter."""
+        return not isinstance(value, (int, float)) or self.low <= value <= self.high
+
+    def __str__(self) -> str:
+        return f"{self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What a text may be: `regex` must match all of it. `hidden`: the text may be a secret and is never shown."""
+
+    regex: str
+    wanted: str
+    hidden: bool = False
+
+    def allows(self, value: object) -> bool:
+        """False only for a text that does not match; another type is another rule's matter."""
+        return not isinstance(value, str) or re.fullmatch(self.regex, value) is not None
+
+    def __str__(self) -> str:
+        return self.wanted
+
+
+Port = Annotated[int, Range(1, 65535)]
+Percent = Annotated[int, Range(0, 100)]
+Count = Annotated[int, Range(1, 100)]
+Seconds = Annotated[float, Range(0, 86400)]
+Mebibytes = Annotated[int, Range(1, 1_048_576)]
+# Names reach folders, command lines and pages, so they are plain from the start.
+Name = Annotated[str, Pattern(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "a name of letters, digits, . _ - (at most 63)")]
+HostName = Annotated[str, Pattern(r"[A-Za-z0-9:][A-Za-z0-9.:-]{0,252}", "an address or a DNS name")]
+ListName = Annotated[str, Pattern(r"[A-Za-z][A-Za-z0-9_-]{0,30}", "a letter, then letters, digits, _ - (at most 31)")]
+UserName = Annotated[str, Pattern(r"|[^\s:-][^\x00-\x1f:]{0,103}", "a user's name without controls or colons")]
+FilePath = Annotated[str, Pattern(r"(/|[A-Za-z]:\\)[^\x00-\x1f]*", "an absolute path")]
+REFERENCE = r"env:[A-Za-z_][A-Za-z0-9_]*|keyring:[^/\s]+/\S+|prefect:[a-z0-9][a-z0-9-]*"
+Reference = Annotated[
+    str,
+    Pattern(
+        rf"|{REFERENCE}",
+        "a reference (env:NAME, keyring:SERVICE/USER or prefect:BLOCK), never the secret itself",
+        hidden=True,
+    ),
+]
+KeyFile = Annotated[
+    str, Pattern(r"|[~/][^\x00-\x1f]*", "the path of a private key file (/… or ~/…), never the key itself", hidden=True)
+]
+HostKey = Annotated[str, Pattern(r"|[a-z][a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}", "`TYPE BASE64`, as ssh-keyscan prints it")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,31 +83,40 @@ class Host:
     """One inventory entry, groups and defaults already merged in (host wins over group, group over defaults).
 
     `hostname` is the address or name to connect to, `addresses` all addresses an alert may name it by. `root` is the
-    folder that stands for / on a drill's victim: nothing outside it is judged or touched. Credentials are references
-    (`env:NAME`, `keyring:SERVICE/USER`, `prefect:BLOCK`), `host_key` is a line as ssh-keyscan prints it, without the host.
+    folder that stands for / on a drill's victim: nothing outside it is judged or touched. `password` and `secret` are
+    references (`env:NAME`, `keyring:SERVICE/USER`, `prefect:BLOCK`) for tasks.secrets, `key` is a private key file's path
+    on the runner, `host_key` is a line as ssh-keyscan prints it, without the host. `timeout` is in seconds.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
-    name: str
-    hostname: str
+    name: Name
+    hostname: HostName
     platform: str
     transport: Literal["local", "ssh", "winrm", "device"]
-    port: int | None = None
+    port: Port | None = None
     addresses: tuple[Address, ...] = ()
     groups: tuple[str, ...] = ()
     firewalls: tuple[str, ...] = ()
     site: str = ""
     owner: str = ""
     criticality: Literal["low", "medium", "high"] = "medium"
-    username: str = ""
-    password: str = ""
-    secret: str = ""
-    key: str = ""
-    host_key: str = ""
-    root: str = "/"
-    list_name: str = "HEMOSTAT"
-    timeout: float = 10.0
+    username: UserName = ""
+    password: Reference = ""
+    secret: Reference = ""
+    key: KeyFile = ""
+    host_key: HostKey = ""
+    root: FilePath = "/"
+    list_name: ListName = "HEMOSTAT"
+    timeout: Annotated[float, Range(0.1, 600)] = 10.0
+
+    @property
+    def stands_at(self) -> frozenset[Address]:
+        """Every address the inventory gives it: `addresses`, and `hostname` where that is one."""
+        try:
+            return frozenset((*self.addresses, parse_address(self.hostname)))
+        except ConfigError:
+            return frozenset(self.addresses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +126,12 @@ class KnownGood:
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     network: Network
-    reason: str
+    reason: Annotated[str, Pattern(r"(?s).*\S.*", "why, in words")]
     expires: date
+
+    def counts(self, today: date) -> bool:
+        """True through the day of `expires`."""
+        return today <= self.expires
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +150,11 @@ class Policy:
     known_good: tuple[KnownGood, ...] = ()
     laboratory: tuple[Network, ...] = ()
 
+    @property
+    def inside(self) -> tuple[Network, ...]:
+        """What is ours and never a remote: `internal`, and what is internal at every site."""
+        return tuple(dict.fromkeys((*self.internal, *ALWAYS_INTERNAL)))
+
 
 @dataclass(frozen=True, slots=True)
 class ConfirmRule:
@@ -81,8 +162,8 @@ class ConfirmRule:
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
-    samples: int = 3
-    window: float = 6.0
+    samples: Count = 3
+    window: Seconds = 6.0
     when_unsure: Literal["block", "ask", "stop"] = "ask"
     when_unreachable: Literal["block", "ask", "stop"] = "ask"
 
@@ -94,7 +175,7 @@ class BlockRule:
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     scope: Literal["address", "address_port"] = "address"
-    minutes: int = 0
+    minutes: Annotated[int, Range(0, 525_600)] = 0
     cut_sessions: bool = True
     save: bool = False
 
@@ -106,10 +187,10 @@ class TriageRule:
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     collectors: tuple[str, ...] = ("connections", "processes", "autostarts", "files")
-    samples: int = 3
-    window: float = 6.0
-    recent_days: int = 14
-    threshold: int = 50
+    samples: Count = 3
+    window: Seconds = 6.0
+    recent_days: Annotated[int, Range(1, 3650)] = 14
+    threshold: Percent = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +199,10 @@ class CollectRule:
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
-    max_item_mb: int = 256
-    max_total_mb: int = 2048
-    keep_free_mb: int = 1024
-    logs: tuple[str, ...] = ("/var/log/auth.log", "/var/log/syslog", "/var/log/cron.log")
+    max_item_mb: Mebibytes = 256
+    max_total_mb: Mebibytes = 2048
+    keep_free_mb: Mebibytes = 1024
+    logs: tuple[FilePath, ...] = ("/var/log/auth.log", "/var/log/syslog", "/var/log/cron.log")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +212,7 @@ class CleanupRule:
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     remedies: tuple[str, ...] = ("autostart", "process", "quarantine")
-    threshold: int = 70
+    threshold: Percent = 70
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +221,9 @@ class VerifyRule:
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
-    intervals: int = 3
-    at_least: float = 10.0
-    at_most: float = 300.0
+    intervals: Count = 3
+    at_least: Seconds = 10.0
+    at_most: Seconds = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +232,7 @@ class Playbook:
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
-    description: str
+    description: Annotated[str, Pattern(r"(?s).*\S.*", "what the playbook is for, in words")]
     sources: tuple[str, ...] = ()
     signatures: tuple[str, ...] = ()
     confirm: ConfirmRule = ConfirmRule()
@@ -163,7 +244,7 @@ class Playbook:
     approvals: dict[Step, Approval] = field(
         default_factory=lambda: {Step.BLOCK: Approval.AUTO, Step.CLEANUP: Approval.ASK}
     )
-    timeouts: dict[Step, float] = field(default_factory=dict)
+    timeouts: dict[Step, Annotated[float, Range(0.1, 86400)]] = field(default_factory=dict)
     name: str = ""
     sha256: str = ""
 
@@ -200,14 +281,31 @@ class Site:
 
     def at(self, address: Address) -> Host | None:
         """The host that an alert means by this address."""
-        wanted = str(address)
-        for host in self.hosts.values():
-            if address in host.addresses or host.hostname == wanted:
-                return host
-        return None
+        return next((host for host in self.hosts.values() if address in host.stands_at), None)
+
+    def meant(self, text: str) -> Host:
+        """The host that an alert or a person means: by inventory name, else address, else hostname (case is ignored).
+
+        Raises:
+            ConfigError: no host, or more than one, is called that.
+        """
+        if text in self.hosts:
+            return self.hosts[text]
+        found = [host for host in self.hosts.values() if _called(host, text)]
+        if len(found) > 1:
+            names = ", ".join(host.name for host in found)
+            raise ConfigError(f"{inert(text)!r} may be any of the hosts {names}", do="give the inventory name")
+        return found[0] if found else self.host(text)
 
     def talkers(self, remote: Remote) -> tuple[str, ...]:
         """Names of the inventory hosts that stand at the remote's address: a block would cut them off."""
-        return tuple(
-            h.name for h in self.hosts.values() if remote.address in h.addresses or h.hostname == str(remote.address)
-        )
+        return tuple(host.name for host in self.hosts.values() if remote.address in host.stands_at)
+
+
+def _called(host: Host, text: str) -> bool:
+    if text.lower() in (host.name.lower(), host.hostname.lower()):
+        return True
+    try:
+        return parse_address(text) in host.stands_at
+    except ConfigError:
+        return False

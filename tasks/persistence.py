@@ -1,0 +1,110 @@
+"""Where Linux starts things by itself, and how those files are read. Knows formats; must not know a file system or what is suspicious."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.facts import Autostart
+
+Reader = Literal["lines", "exec", "timer", "whole"]
+
+MAX_TEXT = 16_384
+MAX_LINE = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One kind of persistence and where it lives: a glob below the host's root, or below every home."""
+
+    kind: str
+    glob: str
+    reader: Reader = "lines"
+    home: bool = False
+
+
+def _system(kind: str, reader: Reader, *globs: str) -> tuple[Place, ...]:
+    return tuple(Place(kind, glob, reader) for glob in globs)
+
+
+def _home(kind: str, reader: Reader, *globs: str) -> tuple[Place, ...]:
+    return tuple(Place(kind, glob, reader, home=True) for glob in globs)
+
+
+_UNIT_FOLDERS = (
+    "etc/systemd/system", "etc/systemd/user", "run/systemd/system", "usr/local/lib/systemd/system",
+    "usr/lib/systemd/system", "usr/lib/systemd/user", "lib/systemd/system",
+)  # fmt: skip
+_HOME_UNITS = (".config/systemd/user", ".local/share/systemd/user")
+_SERVICES = ("*.service", "*.service.d/*.conf", "*.socket", "*.path")
+
+PLACES: tuple[Place, ...] = (
+    *_system("ld_preload", "lines", "etc/ld.so.preload"),
+    *_system("cron", "lines", "etc/crontab", "etc/anacrontab", "etc/cron.d/*"),
+    *_system("cron", "lines", "var/spool/cron/crontabs/*", "var/spool/cron/*"),
+    *_system("cron_script", "whole", *(f"etc/cron.{often}/*" for often in ("hourly", "daily", "weekly", "monthly"))),
+    *_system("at", "whole", "var/spool/cron/atjobs/*", "var/spool/at/*"),
+    *_system("systemd", "exec", *(f"{folder}/{name}" for folder in _UNIT_FOLDERS for name in _SERVICES)),
+    *_home("systemd", "exec", *(f"{folder}/{name}" for folder in _HOME_UNITS for name in _SERVICES)),
+    *_system("systemd_timer", "timer", *(f"{folder}/*.timer" for folder in _UNIT_FOLDERS)),
+    *_home("systemd_timer", "timer", *(f"{folder}/*.timer" for folder in _HOME_UNITS)),
+    *_system("profile", "lines", "etc/profile", "etc/profile.d/*.sh", "etc/bash.bashrc", "etc/bashrc"),
+    *_system("profile", "lines", "etc/zsh/zshenv", "etc/zsh/zprofile", "etc/zsh/zshrc", "etc/zshenv", "etc/zshrc"),
+    *_home("profile", "lines", ".profile", ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases"),
+    *_home("profile", "lines", ".zshrc", ".zshenv", ".zprofile", ".zlogin", ".config/fish/config.fish", ".ssh/rc"),
+    *_home("authorized_keys", "lines", ".ssh/authorized_keys", ".ssh/authorized_keys2"),
+    *_system("rc_local", "lines", "etc/rc.local", "etc/rc.d/rc.local"),
+    *_system("init", "whole", "etc/init.d/*"),
+    *_system("motd", "whole", "etc/update-motd.d/*"),
+    *_system("xdg", "exec", "etc/xdg/autostart/*.desktop"),
+    *_home("xdg", "exec", ".config/autostart/*.desktop"),
+)
+
+_EXEC = re.compile(r"^\s*(?:Exec\w*|TryExec)\s*=")
+_TIMER = re.compile(r"^\s*(On\w+|Unit)\s*=")
+
+
+def entries(place: Place, path: str, data: bytes, owner: str, modified: float, sha256: str) -> list[Autostart]:
+    """The persistence entries in one file.
+
+    Lines are the file's own (a continued line is not joined), so that a remedy can find them again; a unit or desktop
+    file without an Exec line, a timer and a script are one entry with line 0.
+
+    Args:
+        data: the content, as many bytes as were read.
+        modified: seconds since the epoch.
+        sha256: of the whole file.
+    """
+    text = data.decode("utf-8", "surrogateescape")
+    rows = list(_READERS[place.reader](text))
+    return [Autostart(place.kind, path, line, _plain(row), owner, modified, sha256) for line, row in rows]
+
+
+def _plain(row: str) -> str:
+    """The row as text that JSON can carry: bytes that are not UTF-8 become escapes."""
+    return row.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    for number, row in enumerate(text.split("\n"), start=1):
+        bare = row.strip()
+        if bare and not bare.startswith("#"):
+            yield number, bare[:MAX_LINE]
+
+
+def _exec(text: str) -> Iterator[tuple[int, str]]:
+    rows = [(number, row) for number, row in _lines(text) if _EXEC.match(row)]
+    yield from rows or [(0, "")]
+
+
+def _timer(text: str) -> Iterator[tuple[int, str]]:
+    yield 0, " ".join(row for _, row in _lines(text) if _TIMER.match(row))
+
+
+def _whole(text: str) -> Iterator[tuple[int, str]]:
+    yield 0, text[:MAX_TEXT]
+
+
+_READERS = {"lines": _lines, "exec": _exec, "timer": _timer, "whole": _whole}

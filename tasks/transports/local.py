@@ -1,0 +1,117 @@
+"""This very host, through psutil and /proc: the verbs of `Hands`. Knows its siblings; must not know what an incident is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from tasks.facts import Autostart, Connection, FileSeen, Process, Unseen
+from tasks.model import TargetError, inert
+from tasks.transports import local_autostarts, local_change, local_files, local_processes, local_sockets
+from tasks.transports import local_proc as procfs
+from tasks.transports.hands import Fetched, Ran, Stat
+
+_WRITABLE = ("/tmp", "/var/tmp", "/dev/shm", "/run/shm")  # noqa: S108
+
+
+class LocalHands:
+    """The local host.
+
+    Args:
+        root: "/" for the real host. A drill's victim is a folder: its files stand below it, paths are shown as they
+            really are on this machine, and nothing outside it is changed or signalled.
+    """
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = root
+
+    def boot_time(self) -> float:
+        """Seconds since the epoch."""
+        return procfs.boot_time()
+
+    def blind(self) -> Sequence[Unseen]:
+        """What cannot be seen on this host at all, with this user in these namespaces."""
+        with procfs.uncovered() as proc:
+            closed = local_processes.closed(proc)
+            covered = procfs.covers() if str(proc) == "/proc" else {}
+            _, whole = procfs.hidden(proc, local_processes.HIDDEN_SECONDS)
+        lacks = {
+            "sockets of other processes": closed,
+            "processes of other users": "/proc is mounted with hidepid" if procfs.hides_others() else "",
+            "what a mount over /proc covers": f"process {min(covered)}: uncovering needs root" if covered else "",
+            "hidden processes": "" if whole else "the search for them ran out of time",
+            "processes outside this container": "" if procfs.all_pids_visible() else "hemostat runs in a PID namespace",
+        }
+        return [Unseen(what, why) for what, why in lacks.items() if why]
+
+    def connections(self) -> Sequence[Connection]:
+        """One sample of every TCP and UDP socket of this network namespace, IPv4-mapped IPv6 as IPv4."""
+        return local_sockets.sample(time.time())
+
+    def processes(self, pids: Sequence[int] | None = None) -> Sequence[Process]:
+        """All processes (or these, if they live), also those that hide; executables hashed through /proc/PID/exe."""
+        return local_processes.snapshot(pids)
+
+    def autostarts(self) -> tuple[Sequence[Autostart], Sequence[Unseen]]:
+        """Every persistence entry below the root and its homes, and what could not be read."""
+        return local_autostarts.read_all(self.root)
+
+    def files(self, since: float) -> tuple[Sequence[FileSeen], Sequence[Unseen]]:
+        """Files below the root's writable folders and homes that changed after `since`, and hidden programs there."""
+        folders = [local_files.below(self.root, path) for path in _WRITABLE]
+        homes = [path for _, path in local_files.homes(self.root)]
+        return local_files.recent([*folders, *homes], since)
+
+    def details(self, pid: int) -> dict[str, bytes]:
+        """cmdline, environ, maps, status, open_files, limits, cgroup, mountinfo …; `unseen` names what was refused."""
+        return local_processes.details(pid)
+
+    def stat(self, path: str) -> Stat | None:
+        """The metadata of one file, None when it is not there."""
+        return local_files.look(path)
+
+    def sha256(self, path: str) -> str:
+        """The SHA-256 of one regular file or of /proc/PID/exe."""
+        return local_files.sha256(path)
+
+    def read(self, path: str, limit: int) -> bytes:
+        """The first `limit` bytes of one regular file."""
+        return local_files.read(path, limit)
+
+    def fetch(self, path: str, into: BinaryIO, limit: int) -> Fetched:
+        """Copy at most `limit` bytes of a regular file or of /proc/PID/exe."""
+        return local_files.fetch(path, into, limit)
+
+    def replace(self, path: str, data: bytes, expect_sha256: str) -> None:
+        """New content in a file's place, if it still is the expected one; see local_change.replace."""
+        local_change.replace(self.root, path, data, expect_sha256)
+
+    def move(self, source: str, target: str, mode: int) -> None:
+        """Rename within one file system, never over anything; see local_change.move."""
+        local_change.move(self.root, source, target, mode)
+
+    def signal(self, pid: int, created: float, number: int) -> bool:
+        """Signal exactly that process; see local_change.signal."""
+        return local_change.signal(self.root, pid, created, number)
+
+    def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 30.0) -> Ran:
+        """Run a program by its argument vector in a session of its own, with a plain environment; `timeout` in seconds.
+
+        Raises:
+            TargetError: there is no such program, or it did not end in time (it is killed).
+        """
+        plain = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"} | {
+            k: v for k, v in os.environ.items() if k in ("HOME", "USER", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS")
+        }
+        try:
+            done = subprocess.run(  # noqa: S603
+                list(argv), input=stdin, capture_output=True, timeout=timeout, env=plain, start_new_session=True
+            )
+        except subprocess.TimeoutExpired:
+            raise TargetError(f"run {inert(argv[0])}", f"it did not end within {timeout:.0f} s") from None
+        except OSError as error:
+            raise TargetError(f"run {inert(argv[0])}", error.strerror or str(error)) from None
+        return Ran(done.returncode, done.stdout, done.stderr)

@@ -1,0 +1,254 @@
+"""Changing this host: put, move, signal, each fenced to the root and sure of what it touches. Must not know why."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import signal as signals
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tasks.model import Refused, TargetError, inert
+from tasks.transports import local_proc as procfs
+from tasks.transports.local_files import chunks, lies_below
+
+# The kernel gives its start in whole seconds and moves it when the clock is corrected; a pid that came round again
+# within this time would need the whole pid range to be used up in it.
+_SAME_START = 1.5
+_FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_RDONLY
+
+
+@contextmanager
+def _folder(path: str, root: str, make: bool = False) -> Iterator[tuple[int, str]]:
+    """An open descriptor on the folder of `path`, and the path's last name.
+
+    Links on the way are resolved first and the result is held against the fence; then every step is opened without
+    following links, so that nobody can turn the way around between the check and the act.
+    """
+    whole = _resolved(path)
+    fence(whole, root)
+    try:
+        descriptor = _descend(whole.parent, make)
+    except OSError as error:
+        raise TargetError(f"open the folder of {inert(path)}", error.strerror or str(error)) from None
+    try:
+        yield descriptor, whole.name
+    finally:
+        os.close(descriptor)
+
+
+def _resolved(path: str) -> Path:
+    return Path(os.path.realpath(Path(path).parent), Path(path).name)
+
+
+def fence(path: Path, root: str) -> None:
+    """Refuse what does not lie below the root.
+
+    Raises:
+        Refused: by the guard "fence".
+    """
+    if not lies_below(str(path), os.path.realpath(root)) or path.name in ("", ".."):
+        raise Refused(
+            "fence",
+            f"{inert(path)} does not lie below {inert(root)}",
+            "this host's entry in the inventory fences hemostat to that folder",
+        )
+
+
+def _descend(folder: Path, make: bool) -> int:
+    descriptor = os.open("/", _FOLDER)
+    for name in folder.parts[1:]:
+        try:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(name, 0o700, dir_fd=descriptor)
+            below = os.open(name, _FOLDER, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = below
+    return descriptor
+
+
+def replace(root: str, path: str, data: bytes, expect_sha256: str) -> None:
+    """Put new content in the file's place; owner, mode and extended attributes stay, a crash leaves the old or the new.
+
+    Raises:
+        Refused: outside the root.
+        TargetError: the file is not the expected one any more, or the host refuses.
+    """
+    with _folder(path, root) as (folder, name), _refusals(f"replace {inert(path)}"):
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            _expect(descriptor, path, expect_sha256)
+            temporary = _write(folder, name, descriptor, data)
+            _expect(descriptor, path, expect_sha256, temporary, folder)
+            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            os.fsync(folder)
+        finally:
+            os.close(descriptor)
+
+
+def _expect(descriptor: int, path: str, sha256: str, temporary: str = "", folder: int = -1) -> None:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    digest = hashlib.sha256()
+    for part in chunks(descriptor, 1 << 62):
+        digest.update(part)
+    if digest.hexdigest() == sha256:
+        return
+    if temporary:
+        os.unlink(temporary, dir_fd=folder)
+    raise TargetError(
+        f"replace {inert(path)}",
+        f"its SHA-256 is {digest.hexdigest()}, not {inert(sha256)}: someone changed it since we looked",
+        "triage again and plan anew",
+    )
+
+
+def _write(folder: int, name: str, like: int, data: bytes) -> str:
+    # A leading dot and a second dot keep cron, run-parts and systemd from ever reading the temporary file.
+    temporary = f".{name[:200]}.hemostat.{secrets.token_hex(4)}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    try:
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            file.write(data)
+        _copy_ownership(like, descriptor)
+        os.fsync(descriptor)
+    except BaseException:
+        os.unlink(temporary, dir_fd=folder)
+        raise
+    finally:
+        os.close(descriptor)
+    return temporary
+
+
+def _copy_ownership(source: int, target: int) -> None:
+    seen = os.fstat(source)
+    os.fchown(target, seen.st_uid, seen.st_gid)
+    os.fchmod(target, stat.S_IMODE(seen.st_mode))
+    with suppress(OSError):  # a file system without them
+        for name in os.listxattr(source):
+            os.setxattr(target, name, os.getxattr(source, name))
+
+
+def move(root: str, source: str, target: str, mode: int) -> None:
+    """Rename within one file system and set the mode; missing folders of the target are made with 0700.
+
+    Raises:
+        Refused: one of the two lies outside the root.
+        TargetError: the target is there already, or is on another file system.
+    """
+    fence(_resolved(target), root)
+    with (
+        _folder(source, root) as (source_folder, source_name),
+        _folder(target, root, make=True) as (target_folder, target_name),
+        _refusals(f"move {inert(source)} to {inert(target)}"),
+    ):
+        if _there(target_folder, target_name):
+            raise TargetError(f"move {inert(source)}", f"{inert(target)} is there already", "nothing was overwritten")
+        descriptor = _plain_file(source_folder, source_name)
+        try:
+            os.rename(source_name, target_name, src_dir_fd=source_folder, dst_dir_fd=target_folder)
+            if descriptor is not None:
+                Path(f"/proc/self/fd/{descriptor}").chmod(mode)
+            os.fsync(target_folder)
+            os.fsync(source_folder)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def _there(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _plain_file(folder: int, name: str) -> int | None:
+    """A handle on a regular file, that needs no permission to read it; None for a link, whose mode means nothing."""
+    handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return handle
+    os.close(handle)
+    return None
+
+
+@contextmanager
+def _refusals(tried: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TargetError(tried, error.strerror or str(error), _next(error)) from None
+
+
+def _next(error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "run as root; if it is root, the file may be immutable: see `lsattr`"
+    return ""
+
+
+def signal(root: str, pid: int, created: float, number: int) -> bool:
+    """Signal the process if it still is the one that started at `created`; False when it is gone.
+
+    The pidfd is opened before the check, so that a pid which is used again in between cannot be hit (pidfd_open(2)).
+
+    Raises:
+        Refused: it is hemostat itself, one of its ancestors, pid 1 or a kernel thread ("self"), or outside ("fence").
+        TargetError: the kernel refuses.
+    """
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    except OSError as error:
+        raise TargetError(f"open a handle on process {pid}", error.strerror or str(error)) from None
+    try:
+        with procfs.uncovered() as proc, _refusals(f"signal process {pid}"):
+            if not _same(proc, pid, created):
+                return False
+            _spare_ourselves(proc, pid)
+            _inside(proc, pid, root)
+            signals.pidfd_send_signal(handle, number)
+    except TargetError:
+        if not procfs.exists(pid):
+            return False
+        raise
+    finally:
+        os.close(handle)
+    return True
+
+
+def _same(proc: Path, pid: int, created: float) -> bool:
+    try:
+        fields = procfs.stat_fields(proc, pid)
+        return fields[0] not in "ZX" and abs(procfs.created(proc, pid) - created) < _SAME_START
+    except FileNotFoundError:
+        return False
+
+
+def _spare_ourselves(proc: Path, pid: int) -> None:
+    ours, one = {1, 2}, os.getpid()
+    while one > 0 and one not in ours:
+        ours.add(one)
+        one = procfs.parent(proc, one)
+    if pid in ours or procfs.parent(proc, pid) == 2:
+        raise Refused(
+            "self", f"process {pid} is hemostat, one of its ancestors, or the system's own", "look at it by hand"
+        )
+
+
+def _inside(proc: Path, pid: int, root: str) -> None:
+    folder = os.path.realpath(root)
+    if folder == "/":
+        return
+    places = [str((proc / str(pid) / name).readlink()) for name in ("exe", "cwd")]
+    if not any(lies_below(place, folder) for place in places):
+        raise Refused(
+            "fence",
+            f"process {pid} runs {inert(places[0])} in {inert(places[1])}, neither lies below {inert(root)}",
+            "this host's entry in the inventory fences hemostat to that folder",
+        )

@@ -1,0 +1,303 @@
+"""Reading files of this host without leaving a trace on them. Knows descriptors and hashes; must not know what is suspicious."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import re
+import stat
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from tasks.facts import FileSeen, Unseen
+from tasks.model import TargetError, inert
+from tasks.transports.hands import Fetched, Stat
+
+CHUNK = 1 << 20
+_QUIET = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+# Links that the kernel itself makes and that lead to the very file, whatever its name now means (proc_pid_exe(5)).
+_KERNEL_LINK = re.compile(r"^/proc/(?:self/fd/\d+/)?\d+/exe$")
+
+MAX_DEPTH = 6
+MAX_ENTRIES = 40_000
+MAX_REPORTED = 2_000
+MAX_SECONDS = 20.0
+MAX_HASHED = 64 << 20
+
+
+@contextmanager
+def opened(path: str) -> Iterator[int]:
+    """A descriptor on a regular file, opened without following a last link and, where we may, without touching its access time.
+
+    The name is opened as a bare handle first and looked at: a FIFO or device is never opened, and nobody can put one in
+    between (proc_pid_fd(5): /proc/self/fd/N opens the very file of the handle).
+
+    Raises:
+        TargetError: it is no regular file, it is gone, or we may not read it.
+    """
+    follow = 0 if _KERNEL_LINK.match(path) else os.O_NOFOLLOW
+    try:
+        handle = os.open(path, os.O_PATH | os.O_CLOEXEC | follow)
+        try:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise TargetError(f"open {inert(path)}", "it is no regular file", "look at it by hand; it is not read")
+            descriptor = _untouched(f"/proc/self/fd/{handle}")
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise TargetError(f"open {inert(path)}", error.strerror or str(error), _advice(error)) from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _untouched(path: str) -> int:
+    try:
+        return os.open(path, _QUIET | os.O_NOATIME)
+    except PermissionError:  # O_NOATIME is for the owner and CAP_FOWNER
+        return os.open(path, _QUIET)
+
+
+def _advice(error: OSError) -> str:
+    return "run hemostat as root on this host" if isinstance(error, PermissionError) else ""
+
+
+def look(path: str) -> Stat | None:
+    """The file's metadata, its last link not followed; None when there is no such file."""
+    try:
+        seen = os.lstat(path)
+        link = str(Path(path).readlink()) if stat.S_ISLNK(seen.st_mode) else ""
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise TargetError(f"look at {inert(path)}", error.strerror or str(error), _advice(error)) from None
+    return Stat(
+        path, seen.st_size, seen.st_mode, seen.st_uid, seen.st_gid, seen.st_mtime, seen.st_ino, seen.st_dev, link
+    )
+
+
+def chunks(descriptor: int, limit: int) -> Iterator[bytes]:
+    """The content up to `limit` bytes."""
+    left = limit
+    while left > 0:
+        try:
+            part = os.read(descriptor, min(CHUNK, left))
+        except OSError as error:
+            raise TargetError("read the file", error.strerror or str(error)) from None
+        if not part:
+            return
+        left -= len(part)
+        yield part
+
+
+def read(path: str, limit: int) -> bytes:
+    """The first `limit` bytes."""
+    with opened(path) as descriptor:
+        return b"".join(chunks(descriptor, limit))
+
+
+def sha256(path: str) -> str:
+    """The SHA-256 of the whole file, in hexadecimal."""
+    with opened(path) as descriptor:
+        return hash_of(descriptor)
+
+
+def hash_of(descriptor: int) -> str:
+    """The SHA-256 of an open file; kept while its inode, size and times stay the same."""
+    seen = os.fstat(descriptor)
+    return _hash(seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, Handle(descriptor))
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A descriptor that takes no part in comparisons: what it leads to is told by the other arguments."""
+
+    number: int = field(compare=False)
+
+
+@lru_cache(maxsize=8192)
+def _hash(_device: int, _inode: int, _size: int, _modified: int, _changed: int, handle: Handle) -> str:
+    digest = hashlib.sha256()
+    os.lseek(handle.number, 0, os.SEEK_SET)
+    for part in chunks(handle.number, 1 << 62):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def fetch(path: str, into: BinaryIO, limit: int) -> Fetched:
+    """Copy up to `limit` bytes into `into`, hashed as they are read here."""
+    digest, size = hashlib.sha256(), 0
+    with opened(path) as descriptor:
+        for part in chunks(descriptor, limit):
+            digest.update(part)
+            into.write(part)
+            size += len(part)
+        cut = size == limit and bool(os.read(descriptor, 1))
+    return Fetched(size, digest.hexdigest(), cut)
+
+
+@dataclass(slots=True)
+class Walk:
+    """One bounded walk: what it found, and how often it passed something over in `top`, by reason."""
+
+    since: float
+    deadline: float
+    top: str = ""
+    entries: int = 0
+    files: list[FileSeen] = field(default_factory=list)
+    passed: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def miss(self, why: str, times: int = 1) -> None:
+        self.passed[self.top, why] += times
+
+
+def recent(folders: list[str], since: float) -> tuple[list[FileSeen], list[Unseen]]:
+    """Files below `folders` that changed after `since` (by mtime or ctime), and hidden executables of any age.
+
+    Breadth first, bounded by depth, number and time; links and other file systems are not entered. What that leaves
+    out is told.
+    """
+    walk = Walk(since, time.monotonic() + MAX_SECONDS)
+    for folder in folders:
+        walk.top, walk.entries = folder, 0
+        with suppress(FileNotFoundError, NotADirectoryError):
+            _spread(walk, Path(folder).lstat().st_dev)
+    _trim(walk)
+    unseen = [Unseen(inert(top), why if n == 1 else f"{why} ({n} times)") for (top, why), n in walk.passed.items()]
+    return walk.files, unseen
+
+
+def _spread(walk: Walk, device: int) -> None:
+    level = [walk.top]
+    for _ in range(MAX_DEPTH):
+        level = [path for folder in level for path in _inside(walk, folder, device)]
+    if level:
+        walk.miss(f"folders deeper than {MAX_DEPTH} levels were not entered", len(level))
+
+
+def _inside(walk: Walk, folder: str, device: int) -> list[str]:
+    """Look at one folder's entries; its folders are the next level."""
+    below: list[str] = []
+    if stopped := _spent(walk):
+        walk.miss(stopped)
+        return below
+    try:
+        with os.scandir(folder) as entries:
+            for entry in islice(entries, MAX_ENTRIES - walk.entries):
+                walk.entries += 1
+                below += _one(walk, entry, device)
+                if time.monotonic() > walk.deadline:  # hashing large files takes the most
+                    break
+    except FileNotFoundError:
+        return below
+    except OSError as error:
+        walk.miss(f"a folder could not be listed: {error.strerror}")
+    return below
+
+
+def _spent(walk: Walk) -> str:
+    if walk.entries >= MAX_ENTRIES:
+        return f"folders were passed over after {MAX_ENTRIES} entries"
+    return f"folders were passed over after {MAX_SECONDS:.0f} seconds" if time.monotonic() > walk.deadline else ""
+
+
+def _one(walk: Walk, entry: os.DirEntry[str], device: int) -> list[str]:
+    try:
+        seen = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return []
+    if stat.S_ISDIR(seen.st_mode):
+        if seen.st_dev == device:
+            return [entry.path]
+        walk.miss("another file system is mounted in it")
+    if stat.S_ISREG(seen.st_mode) and _worth(walk, entry, seen):
+        walk.files.append(describe(entry.path, seen))
+    return []
+
+
+def _worth(walk: Walk, entry: os.DirEntry[str], seen: os.stat_result) -> bool:
+    secret = "/." in entry.path and seen.st_mode & 0o111
+    return max(seen.st_mtime, seen.st_ctime) >= walk.since or bool(secret)
+
+
+def describe(path: str, seen: os.stat_result) -> FileSeen:
+    """The facts of one regular file; without hash and kind when it may not be read, without hash when it is large."""
+    magic = digest = ""
+    with suppress(TargetError), opened(path) as descriptor:
+        magic = kind(os.read(descriptor, 64))
+        digest = hash_of(descriptor) if seen.st_size <= MAX_HASHED else ""
+    owner = user(seen.st_uid)
+    executable = bool(seen.st_mode & 0o111)
+    return FileSeen(path, seen.st_size, seen.st_mode, owner, seen.st_mtime, seen.st_ctime, digest, executable, magic)
+
+
+def kind(head: bytes) -> str:
+    """What a file is by its first bytes: elf, script, pe, archive, or empty for anything else."""
+    if head.startswith(b"\x7fELF"):
+        return "elf"
+    if head.startswith(b"#!"):
+        return "script"
+    if head.startswith(b"MZ"):
+        return "pe"
+    return "archive" if head.startswith((b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"7z\xbc\xaf")) else ""
+
+
+def _trim(walk: Walk) -> None:
+    left = len(walk.files) - MAX_REPORTED
+    if left > 0:
+        walk.files.sort(key=lambda f: (not (f.executable or f.magic), -max(f.modified, f.changed)))
+        del walk.files[MAX_REPORTED:]
+        walk.top = "recent files"
+        walk.miss(f"more than {MAX_REPORTED}: programs and the newest are shown first, others left out", left)
+
+
+def user(uid: int) -> str:
+    """The name of a user; its number when it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+_SYSTEM_HOMES = {"/", "/bin", "/sbin", "/usr", "/usr/bin", "/usr/sbin", "/usr/games", "/dev", "/proc", "/sys", "/run"}
+
+
+def homes(root: str) -> list[tuple[str, str]]:
+    """Users and their home folders (links resolved), from the root's etc/passwd, else from root/home/* and root/root."""
+    unique: dict[str, str] = {}
+    for name, home in _accounts(root):
+        path = os.path.realpath(below(root, home))
+        # System accounts live in /, /bin, /nonexistent: walking those would be walking the whole disk.
+        if home.rstrip("/") in _SYSTEM_HOMES | {""} or not lies_below(path, root) or not Path(path).is_dir():
+            continue
+        unique.setdefault(path, name)
+    return [(name, path) for path, name in unique.items()]
+
+
+def _accounts(root: str) -> list[tuple[str, str]]:
+    passwd = below(root, "/etc/passwd")
+    if look(passwd) is None:
+        folder = Path(below(root, "/home"))
+        return [(p.name, f"/home/{p.name}") for p in sorted(folder.glob("*"))] + [("root", "/root")]
+    rows = [line.split(":") for line in read(passwd, 4 << 20).decode(errors="replace").splitlines()]
+    return [(row[0], row[5]) for row in rows if len(row) == 7]
+
+
+def below(root: str, path: str) -> str:
+    """Where the host's own absolute path stands on this machine: below `root`."""
+    return path if root == "/" else f"{root.rstrip('/')}/{path.lstrip('/')}"
+
+
+def lies_below(path: str, root: str) -> bool:
+    """True when the path is below the root, or is it; no links are resolved here."""
+    folder = root.rstrip("/")
+    return path == root or os.path.normpath(path).startswith(f"{folder}/")

@@ -1,0 +1,205 @@
+"""A range on loopback: a victim with a beacon, a firewall, a C2. Knows how to start and end it; must not know what a drill does.
+
+All of it runs in one child process that ends when the pipe to this one does: after `stop`, an exception, Ctrl-C, SIGTERM and
+SIGKILL alike nothing is left running. Everything it writes is below its folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from lab import c2, plan, site, victim
+from lab.c2 import Message
+from lab.victim import Planted
+from tasks.model import ConfigError, Json, Remote, TargetError
+
+START = 20.0
+Mode = plan.Mode
+
+
+class Range:
+    """One range, for one `with` block (or `start` and `stop`).
+
+    Args:
+        folder: where all of it lives; made with mode 0700, and left behind for a later `reopen`.
+        mode: how the beacon talks, over one connection or one for each message.
+        interval: the beacon's interval in seconds, ±20 %.
+        compiler: a C compiler for the beacon; None uses a copied Python interpreter.
+        lifetime: after that many seconds the beacon ends in any case.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        mode: Mode = "keepalive",
+        interval: float = 1.0,
+        compiler: str | None = "",
+        lifetime: int = plan.LIFETIME,
+    ) -> None:
+        self.folder = folder.absolute()
+        if (self.folder / plan.NAME).exists():
+            raise ConfigError(f"make a range in {folder}", "there is one already", "reopen it, or name another folder")
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        chosen = plan.choose(mode, interval, lifetime)
+        self.plan = victim.build(self.root, chosen, victim.compiler() if compiler == "" else compiler)
+        plan.save(self.plan, self.folder)
+        self._whole = True
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def reopen(cls, folder: Path, beacon: bool = False) -> Range:
+        """A range that was there before: same addresses, host key and firewall configuration.
+
+        Args:
+            beacon: also bring up the C2, the relay and whatever persistence is left; else the device alone.
+
+        Raises:
+            ConfigError: the folder is no range's.
+        """
+        self = cls.__new__(cls)
+        self.folder = folder.absolute()
+        self.plan = plan.load(self.folder)
+        self._whole, self._child = beacon, None
+        return self
+
+    # --- life --------------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Range:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Bring it up; returns when the device listens and, with a beacon, the first message has arrived.
+
+        Raises:
+            TargetError: it did not come up; says what the child printed.
+        """
+        code = str(Path(__file__).resolve().parent.parent)
+        argv = [sys.executable, "-m", "lab.inside", str(self.folder), "whole" if self._whole else "device"]
+        with (self.folder / "lab.log").open("ab") as log:
+            self._child = subprocess.Popen(  # noqa: S603
+                argv,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=os.environ | {"PYTHONPATH": code},
+                start_new_session=True,
+            )
+        try:
+            self._answer()
+            self._first_message()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End everything; a second call does nothing."""
+        child, self._child = self._child, None
+        if child is None or child.stdin is None or child.stdout is None:
+            return
+        with suppress(BrokenPipeError):
+            child.stdin.close()
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            child.kill()  # its processes end with their pipe
+            child.wait()
+        child.stdout.close()
+
+    def _first_message(self) -> None:
+        if self._whole and self.beacons() and not self.wait(lambda: bool(self.c2_messages()), START):
+            raise TargetError("start the beacon", "the C2 heard nothing", f"see {self.folder / 'lab.log'}")
+
+    def _answer(self) -> Json:
+        child = self._child
+        if child is None or child.stdout is None:
+            raise TargetError("ask the laboratory", "it is not running", "start the range first")
+        ready, _, _ = select.select([child.stdout], [], [], START)
+        line = child.stdout.readline() if ready else b""
+        if not line:
+            log = self.folder / "lab.log"
+            raise TargetError("start the laboratory", log.read_text(errors="replace")[-500:], f"see {log}")
+        return json.loads(line)
+
+    def _order(self, **order: Json) -> Json:
+        if self._child is None or self._child.stdin is None:
+            raise TargetError("ask the laboratory", "it is not running", "start the range first")
+        self._child.stdin.write(json.dumps(order).encode() + b"\n")
+        self._child.stdin.flush()
+        return self._answer()
+
+    @staticmethod
+    def wait(true: Callable[[], bool], seconds: float) -> bool:
+        """Wait until something is true, at most that long; whether it became so."""
+        deadline = time.monotonic() + seconds
+        while not true():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
+    # --- what there is -----------------------------------------------------------------------------------------------
+
+    @property
+    def root(self) -> Path:
+        """The folder that is / for the victim."""
+        return self.folder / "victim"
+
+    @property
+    def remote(self) -> Remote:
+        """The C2's address and port as the victim sees it."""
+        return Remote(IPv4Address(self.plan.front[0]), self.plan.front[1])
+
+    @property
+    def planted(self) -> tuple[Planted, ...]:
+        """What a triage should find."""
+        return victim.PLANTED
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that the written site's credential references name."""
+        return {site.PASSWORD: self.plan.password, site.SECRET: self.plan.secret}
+
+    def alert(self) -> bytes:
+        """One line of Suricata's EVE JSON about the beacon, as a sensor writes it now."""
+        flows = self._order(state=True)["connections"] if self._child else []
+        return site.alert(self.plan, flows[0][1] if flows else 40000, datetime.now(UTC))
+
+    def write_site(self, folder: Path) -> None:
+        """Write inventory/ and playbooks/ for this range into that folder."""
+        site.write(self.plan, self.root, folder)
+
+    def c2_messages(self) -> list[Message]:
+        """Every message that reached the C2, with its time; also after `stop`."""
+        return c2.messages(self.folder / "c2.jsonl")
+
+    def beacons(self) -> list[int]:
+        """Process ids of the beacons that run now."""
+        return list(self._order(state=True)["beacons"])
+
+    def connections(self) -> list[list[Json]]:
+        """The device's connection table now: source, port, target, port."""
+        return list(self._order(state=True)["connections"])
+
+    def device_state(self) -> Json:
+        """The device's running and startup configuration and hit counts; as last kept when it is not running."""
+        if self._child:
+            return self._order(state=True)["device"]
+        return json.loads((self.folder / "device.json").read_text("ascii"))
+
+    def faults(self, **faults: Json) -> None:
+        """Let things go wrong on the device from now on (see lab.device.Faults); without arguments all is well again."""
+        self._order(faults=faults)

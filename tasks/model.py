@@ -106,7 +106,11 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert, normalised. `id` is what a second delivery of the same alert repeats."""
+    """One alert, normalised. `id` is what a second delivery of the same alert repeats.
+
+    `host` is a name or address that the inventory must know, `domain` the name that the remote was asked by, `sha256` that of
+    the record's bytes. `signature`, `severity` and `domain` are the sender's text: data, never to be trusted or run.
+    """
 
     source: str
     id: str
@@ -116,6 +120,7 @@ class Alert:
     at: datetime
     severity: str = ""
     sha256: str = ""
+    domain: str = ""
 
 
 @dataclass(frozen=True, slots=True)

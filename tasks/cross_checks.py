@@ -131,4 +131,4 @@ def _strangers(file: str, place: Place, names: Iterable[str], known: set[str]) -
 
 def _files(room: str) -> set[str]:
     """What a playbook may name of a room: its files. Empty while the room has none, and nothing is judged then."""
-    return {path.stem for path in (Path(__file__).parent / room).glob("*.py")} - {"__init__", "shape"}
+    return {path.stem for path in (Path(__file__).parent / room).glob("*.py")} - {"__init__", "shape", "context"}

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -187,16 +186,14 @@ def _spread(walk: Walk, device: int) -> None:
 def _inside(walk: Walk, folder: str, device: int) -> list[str]:
     """Look at one folder's entries; its folders are the next level."""
     below: list[str] = []
-    if stopped := _spent(walk):
-        walk.miss(stopped)
-        return below
     try:
         with os.scandir(folder) as entries:
-            for entry in islice(entries, MAX_ENTRIES - walk.entries):
+            for entry in entries:
+                if stopped := _spent(walk):
+                    walk.miss(stopped)
+                    break
                 walk.entries += 1
                 below += _one(walk, entry, device)
-                if time.monotonic() > walk.deadline:  # hashing large files takes the most
-                    break
     except FileNotFoundError:
         return below
     except OSError as error:
@@ -206,8 +203,12 @@ def _inside(walk: Walk, folder: str, device: int) -> list[str]:
 
 def _spent(walk: Walk) -> str:
     if walk.entries >= MAX_ENTRIES:
-        return f"folders were passed over after {MAX_ENTRIES} entries"
-    return f"folders were passed over after {MAX_SECONDS:.0f} seconds" if time.monotonic() > walk.deadline else ""
+        return f"not looked at the rest of a folder after {MAX_ENTRIES} entries"
+    return (
+        f"not looked at the rest of a folder after {MAX_SECONDS:.0f} seconds"
+        if time.monotonic() > walk.deadline
+        else ""
+    )
 
 
 def _one(walk: Walk, entry: os.DirEntry[str], device: int) -> list[str]:

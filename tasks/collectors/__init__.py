@@ -1,0 +1,42 @@
+"""Artefacts, one file each: what a reading's facts mean. A new collector is one new file and its case folder."""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+from typing import Protocol, cast
+
+from tasks.collectors.context import Context
+from tasks.facts import Snapshot
+from tasks.model import ConfigError, Finding, inert
+
+__all__ = ["Collector", "Context", "artefacts", "judge", "load"]
+
+
+class Collector(Protocol):
+    """One artefact. Pure: the same snapshot gives the same findings."""
+
+    def judge(self, snapshot: Snapshot, context: Context) -> list[Finding]:
+        """What of the snapshot is suspicious, and why."""
+
+
+def artefacts() -> tuple[str, ...]:
+    """The names that a playbook may give as collectors: the files of this folder."""
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "context"))
+
+
+def load(artefact: str) -> Collector:
+    """The collector of that name.
+
+    Raises:
+        ConfigError: there is no such file in tasks/collectors/.
+    """
+    if artefact not in artefacts():
+        raise ConfigError(f"{inert(artefact)!r} is no collector", do=f"use one of {', '.join(artefacts())}")
+    return cast(Collector, import_module(f"tasks.collectors.{artefact}"))
+
+
+def judge(names: tuple[str, ...], snapshot: Snapshot, context: Context) -> list[Finding]:
+    """The findings of these collectors, the gravest first."""
+    found = [finding for name in names for finding in load(name).judge(snapshot, context)]
+    return sorted(found, key=lambda f: (-f.score, f.rule, f.where))

@@ -1,0 +1,152 @@
+"""Judges persistence entries: what starts the beacon again, and what starts what it should not. Looks at no host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tasks.beacon import names
+from tasks.collectors.context import Context
+from tasks.facts import Autostart, Process, Snapshot
+from tasks.model import Finding, inert
+from tasks.shellwords import command, interprets, mentions, script, started
+from tasks.signs import Sign, place, tricks
+
+ATTACK = {
+    "cron": "T1053.003",
+    "cron_script": "T1053.003",
+    "at": "T1053.002",
+    "systemd": "T1543.002",
+    "systemd_timer": "T1053.006",
+    "profile": "T1546.004",
+    "authorized_keys": "T1098.004",
+    "rc_local": "T1037.004",
+    "init": "T1037.004",
+    "motd": "T1037",
+    "ld_preload": "T1574.006",
+    "xdg": "T1547.013",
+}
+# Added when the file was changed near the beacon's start.
+_RECENT = 25
+# Hidden files that a home's profile loads on every machine.
+_USUAL = (
+    ".bash_aliases",
+    ".bashrc",
+    ".profile",
+    ".bash_profile",
+    ".zshrc",
+    ".zshenv",
+    "/.cargo/env",
+    "/.nvm/nvm.sh",
+    "/.fzf.bash",
+)
+
+
+def judge(snapshot: Snapshot, context: Context) -> list[Finding]:
+    """The gravest reason of each entry, the others in its words."""
+    found = [(entry, list(_signs(entry, snapshot, context))) for entry in snapshot.autostarts]
+    return [_finding(entry, signs, snapshot, context) for entry, signs in found if signs]
+
+
+Reason = tuple[str, Sign]
+
+
+def _signs(entry: Autostart, snapshot: Snapshot, context: Context) -> Iterator[Reason]:
+    home = context.home_of(entry.path)
+    yield from _beacon(entry, home, snapshot, context)
+    yield from _remote(entry, context)
+    yield from _preload(entry, context)
+    yield from _starts(entry, home, snapshot, context)
+    yield from (("autostart.command", Sign(s.words, s.score, s.attack)) for s in tricks(entry.text))
+    yield from _recent(entry, snapshot, context)
+
+
+def _beacon(entry: Autostart, home: str, snapshot: Snapshot, context: Context) -> Iterator[Reason]:
+    """Names a file of the beacon; a system's interpreter that the beacon uses is everyone's and counts for nothing."""
+    for process in context.beacons(snapshot):
+        for path in files_of(process):
+            if mentions(entry.text, path, context.own(path), home or context.home_of(path)):
+                words = (
+                    f"starts {inert(path, 200)}, the program of process {process.pid}, which talks to {context.remote}"
+                )
+                yield "autostart.beacon", Sign(words, 95, ATTACK[entry.kind])
+                return
+
+
+def files_of(process: Process) -> list[str]:
+    """The files that make this process what it is: its script, and its executable unless that is a shared interpreter."""
+    text = script(process.cmdline, process.cwd)
+    shared = bool(text) and interprets(process.exe) and process.exe.startswith(("/usr/", "/bin/"))
+    return [path for path in (text, "" if shared or process.memfd else process.exe) if path]
+
+
+def _remote(entry: Autostart, context: Context) -> Iterator[Reason]:
+    if names([entry.text], context.remote):
+        words = f"names {context.remote.address}, the address of the alert"
+        yield "autostart.remote", Sign(words, 90, ATTACK[entry.kind])
+
+
+def _preload(entry: Autostart, context: Context) -> Iterator[Reason]:
+    if entry.kind == "ld_preload":
+        own = context.own(entry.text.split()[0]) if entry.text.split() else ""
+        usual = own.startswith(("/usr/lib/", "/lib/")) and "/." not in own
+        words = "makes every program load this library first: so a rootkit hides processes and files from all tools"
+        yield "autostart.preload", Sign(words, 65 if usual else 85, "T1574.006")
+    elif "LD_PRELOAD=" in entry.text and entry.kind in ("profile", "cron", "systemd"):
+        words = "makes programs load a library of its choice first"
+        yield "autostart.preload", Sign(words, 45, "T1574.006")
+
+
+def _starts(entry: Autostart, home: str, snapshot: Snapshot, context: Context) -> Iterator[Reason]:
+    """Starts a file in an odd place; in a drill the entry may name it as the victim sees it or as it really is."""
+    bad = {p.exe: p for p in snapshot.processes if p.exe and p.deleted and place(p.exe, context)}
+    for path in _files(entry, home):
+        sign = place(path, context)
+        if sign is None or (entry.kind == "profile" and path.endswith(_USUAL)):
+            continue
+        # Nobody installs a scheduled job to a folder for temporary files.
+        score = sign.score + 10 if sign.score >= 50 else sign.score + 5 * (entry.kind != "profile")
+        gone = ", a file that was deleted while it runs" if path in bad else ""
+        yield "autostart.place", Sign(f"starts {inert(path, 200)}{gone}, {sign.words}", score, ATTACK[entry.kind])
+
+
+def _files(entry: Autostart, home: str) -> list[str]:
+    if entry.kind in ("authorized_keys", "ld_preload", "systemd_timer"):
+        return []
+    if entry.text.startswith("link to "):
+        return [entry.text[8:]]
+    return [path for line in command(entry).split("\n") if not line.startswith("#") for path in started(line, home)]
+
+
+def _recent(entry: Autostart, snapshot: Snapshot, context: Context) -> Iterator[Reason]:
+    if context.near_start(snapshot, entry.modified):
+        score = 55 if entry.kind == "authorized_keys" else 40
+        words = "lies in a file that was changed within ten minutes of the beacon's start"
+        yield "autostart.recent", Sign(words, score, ATTACK[entry.kind])
+
+
+def _finding(entry: Autostart, signs: list[Reason], snapshot: Snapshot, context: Context) -> Finding:
+    rule, gravest = max(signs, key=lambda reason: reason[1].score)
+    recent = any(name == "autostart.recent" for name, _ in signs) and rule != "autostart.recent"
+    score = min(gravest.score + _RECENT * recent, 98)
+    at = f"{inert(entry.path, 400)}:{entry.line}" if entry.line else inert(entry.path, 400)
+    others = "; ".join(dict.fromkeys(f"it {sign.words}" for _, sign in signs))
+    return Finding(
+        rule,
+        f"an entry of {entry.kind} {gravest.words}"[:600],
+        at,
+        f"{others}. It says: {inert(entry.text, 300)}",
+        score,
+        "high" if score >= 85 else "medium" if score >= 50 else "low",
+        gravest.attack,
+        {
+            "kind": entry.kind,
+            "path": entry.path,
+            "line": entry.line,
+            "text": entry.text,
+            "sha256": entry.sha256,
+            "owner": entry.owner,
+            "modified": entry.modified,
+            "pids": [p.pid for p in context.beacons(snapshot) if rule == "autostart.beacon"],
+            "starts": _files(entry, context.home_of(entry.path))[:8],
+        },
+    )

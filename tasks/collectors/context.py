@@ -1,0 +1,78 @@
+"""What the judges know beside the snapshot: the alert, the suspects, the owner's exceptions, the fence. Must not judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks.beacon import Suspect, chain
+from tasks.facts import Process, Snapshot
+from tasks.model import Address, Remote
+from tasks.settings import KnownGood
+
+# Changed this close to a beacon's start, in seconds: an installer's work.
+NEAR = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The frame of one judgement.
+
+    Args:
+        remote: the indicator of the alert.
+        suspects: the beacon's processes as `tasks.beacon.attribute` found them.
+        known_good: the policy's destinations that are no incident (those that have expired left out).
+        homes: the home folders, as real paths.
+        now: seconds since the epoch.
+        root: the host's root; on a drill's victim nothing outside it is judged.
+        sha256: the hash that the alert named, if it did.
+    """
+
+    remote: Remote
+    suspects: tuple[Suspect, ...] = ()
+    known_good: tuple[KnownGood, ...] = ()
+    homes: tuple[str, ...] = ()
+    now: float = 0.0
+    root: str = "/"
+    sha256: str = ""
+
+    def suspect(self, process: Process) -> Suspect | None:
+        """The suspicion that stands against this very process."""
+        return next((s for s in self.suspects if s.pid == process.pid and s.created in (0.0, process.created)), None)
+
+    def beacons(self, snapshot: Snapshot) -> list[Process]:
+        """The processes that were seen talking to the remote, those only named by a command line left out."""
+        sure = [p for p in snapshot.processes if (s := self.suspect(p)) and s.confidence in ("medium", "high")]
+        return [p for p in sure if self.judged(p)]
+
+    def near_start(self, snapshot: Snapshot, *times: float) -> bool:
+        """Did one of these moments fall near the start of a beacon?"""
+        starts = [p.created for p in self.beacons(snapshot) if p.created]
+        return any(abs(time - start) <= NEAR for time in times for start in starts)
+
+    def judged(self, process: Process) -> bool:
+        """On a drill's victim only processes that run from its root, or stand in it, are judged."""
+        return any(self.inside(path) for path in (process.exe, process.cwd)) or self.root == "/"
+
+    def inside(self, path: str) -> bool:
+        """Does the path lie in the host's root?"""
+        return self.root == "/" or path == self.root or path.startswith(f"{self.root.rstrip('/')}/")
+
+    def own(self, path: str) -> str:
+        """The path as the host itself would name it: a drill's root taken away."""
+        root = self.root.rstrip("/")
+        return path.removeprefix(root) or "/" if root and self.inside(path) else path
+
+    def home_of(self, path: str) -> str:
+        """The home folder that the path lies in; empty for none."""
+        return next((home for home in self.homes if path.startswith(f"{home.rstrip('/')}/")), "")
+
+    def good(self, address: Address) -> KnownGood | None:
+        """The owner's exception for this destination; never for the remote itself."""
+        if address == self.remote.address:
+            return None
+        return next((k for k in self.known_good if address in k.network), None)
+
+
+def parents(snapshot: Snapshot, process: Process) -> tuple[Process, ...]:
+    """The ancestors of a process, the nearest first."""
+    return chain(snapshot.processes, process.pid)[1:]

@@ -55,7 +55,7 @@ def command(entry: Autostart) -> str:
             return _ANACRON.sub("", entry.text)
         timeless = _CRON.sub("", entry.text)
         system = entry.path.endswith("/etc/crontab") or "/etc/cron.d/" in entry.path
-        return timeless.partition(" ")[2] if system and timeless != entry.text else timeless
+        return " ".join(timeless.split()[1:]) if system and timeless != entry.text else timeless
     return _UNIT.sub("", entry.text).removeprefix("#!")
 
 
@@ -63,7 +63,8 @@ def started(text: str, home: str) -> list[str]:
     """The files that a command starts or loads, as whole paths; what it only reads, deletes or writes is left out.
 
     Follows `cd`, wrappers (nohup, sudo, flock …), interpreters and their script, and what LD_PRELOAD and its like load.
-    `~`, `$HOME` and `%h` become `home`, other variables are not known and their paths left out. A program without a slash comes from PATH and is no path.
+    `~`, `$HOME` and `%h` become `home`; other variables are not known and their paths left out. A program without a
+    slash comes from PATH and is no path.
     """
     bare = re.sub(r"[\"'\\\\]", "", text.replace("${HOME}", "$HOME"))
     folder, found = home or "/", _LOADS.findall(bare)

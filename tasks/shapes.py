@@ -17,8 +17,9 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_t
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from tasks.limits import Pattern, Range
 from tasks.model import Address, Json, inert
-from tasks.settings import Network, Pattern, Range
+from tasks.settings import Network
 from tasks.yaml_lines import Place
 
 T = TypeVar("T")

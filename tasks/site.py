@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tasks import cross_checks, shapes
+from tasks.choose import DEFAULT
 from tasks.model import ConfigError, Json, inert
 from tasks.settings import Host, Playbook, Policy, Site
 from tasks.yaml_lines import LIMIT, BadYaml, Document, Place
@@ -224,11 +225,11 @@ class _Reading:
 
     def _playbooks(self) -> dict[str, Playbook] | None:
         found = {path.stem: self._playbook(f"playbooks/{path.name}") for path in self._playbook_files()}
-        if "beacon" not in found:
-            text = "the file is missing: it is the playbook for an alert that no other one matches"
-            self.say("playbooks/beacon.yaml", 1, text)
+        if DEFAULT not in found:
+            text = "the file is missing: an alert that no other playbook matches will be refused"
+            self.say(f"playbooks/{DEFAULT}.yaml", 1, text, "warning" if found else "error")
         good = {name: playbook for name, playbook in found.items() if playbook is not None}
-        return good if len(good) == len(found) else None
+        return good if good and len(good) == len(found) else None
 
     def _playbook_files(self) -> Iterator[Path]:
         for path in sorted((self.folder / "playbooks").glob("*")):

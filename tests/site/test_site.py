@@ -79,6 +79,13 @@ def test_a_missing_file_is_an_error(file: str, tmp_path: Path) -> None:
     assert [(p.file, p.severity) for p in problems(tmp_path, TODAY)] == [(file, "error")]
 
 
+def test_another_playbook_may_stand_alone(tmp_path: Path) -> None:
+    """A drill brings its own playbook only: the missing default is a warning."""
+    (write(tmp_path) / "playbooks/beacon.yaml").rename(tmp_path / "playbooks/drill.yaml")
+    assert [(p.file, p.severity) for p in problems(tmp_path, TODAY)] == [("playbooks/beacon.yaml", "warning")]
+    assert set(load(tmp_path, TODAY).playbooks) == {"drill"}
+
+
 def test_groups_and_defaults_may_be_absent(tmp_path: Path) -> None:
     """A small site needs no groups."""
     write(tmp_path)

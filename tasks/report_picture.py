@@ -11,7 +11,7 @@ from tasks.model import Step
 from tasks.report_lines import TONES, duration, since
 from tasks.report_times import Span, Stretch, total, union
 
-LEFT, AXIS, RIGHT = 156.0, 700.0, 144.0
+LEFT, AXIS, RIGHT = 156.0, 684.0, 160.0
 LANE, BAR, ROW = 34.0, 14.0, 19.0
 CHAR = 7.2  # the widest average of a 12 px sans serif font, with some air
 BREAK = 64.0
@@ -221,12 +221,17 @@ def ticks(axis: Scale, base: datetime, gaps: Sequence[Gap]) -> tuple[Tick, ...]:
     for start, end, _ in true:
         for k in _steps((start - base).total_seconds(), (end - base).total_seconds(), step):
             at = base + timedelta(seconds=k * step)
-            tick = Tick(axis.x(at), "0" if k == 0 else since(at, base))
+            tick = Tick(axis.x(at), _round(since(at, base)) if k else "0")
             room = CHAR * len(tick.label)
             if all(abs(tick.x - x) > (room + w) / 2 for x, w in taken):
                 taken.append((tick.x, room))
                 found.append(tick)
     return tuple(found)
+
+
+def _round(text: str) -> str:
+    """A round time without its zeros: +10 s, +2 min, +1 h."""
+    return text.replace(".0 s", " s").replace(" 00 s", "").replace(" 00 min", "")
 
 
 def _steps(start: float, end: float, step: float) -> range:

@@ -103,9 +103,17 @@ def spans(records: Sequence[Record]) -> tuple[Span, ...]:
             ended = _ended(record, found[open_at] if open_at is not None else None)
             found[open_at if open_at is not None else len(found) :] = [ended]
             open_at = None
-        elif open_at is not None:
+        elif open_at is not None and _works(record, found[open_at].step):
             found[open_at] = replace(found[open_at], end=record.time)
     return tuple(found)
+
+
+_FROM_OUTSIDE = frozenset({"journal.healed", "note", "prefect", "step.skipped", "step.redo", "report.written", "score"})
+
+
+def _works(record: Record, step: Step) -> bool:
+    """The record is a sign that the step was still at work: a resume hours after a crash is none."""
+    return record.kind not in _FROM_OUTSIDE and record.data.get("step", step) == step
 
 
 def _ended(record: Record, begun: Span | None) -> Span:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tasks.model import Decision, Finding, Json, Mode, Step, Verdict
+from tasks.model import Alert, Decision, Finding, Json, Mode, Step, Verdict
 from tasks.report_advice import advice, name
 from tasks.report_deeds import KILLS, Asked, Deed, Item, Tested, asked, deeds, guards, kept, tested
 from tasks.report_judge import answered, questions, step_note, summary, unseen, verdict_line
@@ -16,6 +16,7 @@ from tasks.report_times import (
     Containment,
     Instants,
     Span,
+    aware,
     busy,
     containment,
     human_time,
@@ -131,9 +132,7 @@ def _facts(state: State, when: Instants) -> tuple[tuple[str, str], ...]:
     incident, host = state.incident, state.host
     mode = "DRILL: a laboratory's incident, a laboratory's firewall" if incident.mode is Mode.DRILL else "live"
     alert = incident.alert
-    named = (
-        joined(alert.source, alert.signature, alert.id, alert.severity, by=" · ") if alert else "none: opened by hand"
-    )
+    named = _alert(alert) if alert else "none: opened by hand"
     return (
         ("Incident", incident.id),
         ("Host", joined(incident.host, host.get("hostname"), host.get("platform"), by=" · ")),
@@ -155,6 +154,11 @@ def _facts(state: State, when: Instants) -> tuple[tuple[str, str], ...]:
         ("Closed", stamp(_closed(state, when)) if _closed(state, when) else "still open"),
         ("Prefect flow run", state.flow_run or "none in the journal"),
     )
+
+
+def _alert(alert: Alert) -> str:
+    severity = alert.severity and f"severity {alert.severity}"
+    return joined(alert.source, alert.signature, alert.id, severity, stamp(aware(alert.at)), by=" · ")
 
 
 def _since(when: Instants) -> str:
@@ -238,7 +242,8 @@ def _asked_marks(state: State) -> Iterator[Mark]:
     for wait in waits(state.records):
         yield Mark(wait.asked, f"asked: {wait.step}"[:20], "held")
         if wait.answered:
-            yield Mark(wait.answered, "approved" if wait.given else "refused", "good" if wait.given else "held")
+            word, tone = ("approved", "good") if wait.given else ("refused", "held")
+            yield Mark(wait.answered, f"{word}: {wait.step}"[:20], tone)
 
 
 def _act_marks(state: State) -> Iterator[Mark]:

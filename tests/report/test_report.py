@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks import report
+from tests.report.refresh import GOLDEN, sample
 from tests.report.stories import STORIES
 from tests.report.story import Story
 
@@ -43,3 +44,10 @@ def test_verdict_line(name: str, tmp_path: Path) -> None:
     assert shown.verdict_line == SAYS[name]
     assert SAYS[name] in report.html(shown)
     assert SAYS[name] in report.markdown(shown)
+
+
+@pytest.mark.parametrize("name", ["report.md", "report.html"])
+def test_golden_sample(name: str) -> None:
+    """The sample that people read in the repository is what this version writes."""
+    golden = (GOLDEN / name).read_text(encoding="utf-8")
+    assert sample()[name] == golden, "if this is meant: `python -m tests.report.refresh`, read the diff, commit it"

@@ -43,6 +43,7 @@ def _html() -> Environment:
         undefined=StrictUndefined,
         autoescape=True,
         finalize=lambda value: value if isinstance(value, Markup) else inert(value, LIMIT),
+        keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -56,6 +57,7 @@ def _markdown() -> Environment:
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701
         finalize=lambda value: value if isinstance(value, Source) else escape(value),
+        keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )

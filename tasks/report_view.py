@@ -158,7 +158,7 @@ def _facts(state: State, when: Instants) -> tuple[tuple[str, str], ...]:
 
 def _alert(alert: Alert) -> str:
     severity = alert.severity and f"severity {alert.severity}"
-    return joined(alert.source, alert.signature, alert.id, severity, stamp(aware(alert.at)), by=" · ")
+    return joined(alert.source, alert.signature, alert.domain, alert.id, severity, stamp(aware(alert.at)), by=" · ")
 
 
 def _since(when: Instants) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tasks.model import Refused, TargetError, inert
 from tasks.transports import local_proc as procfs
-from tasks.transports.local_files import chunks, lies_below
+from tasks.transports.local_files import chunks, lies_below, opened
 
 # The kernel gives its start in whole seconds and moves it when the clock is corrected; a pid that came round again
 # within this time would need the whole pid range to be used up in it.
@@ -50,7 +50,7 @@ def fence(path: Path, root: str) -> None:
     Raises:
         Refused: by the guard "fence".
     """
-    if not lies_below(str(path), os.path.realpath(root)) or path.name in ("", ".."):
+    if str(path) == os.path.realpath(root) or not lies_below(str(path), os.path.realpath(root)) or path.name == "..":
         raise Refused(
             "fence",
             f"{inert(path)} does not lie below {inert(root)}",
@@ -79,16 +79,12 @@ def replace(root: str, path: str, data: bytes, expect_sha256: str) -> None:
         Refused: outside the root.
         TargetError: the file is not the expected one any more, or the host refuses.
     """
-    with _folder(path, root) as (folder, name), _refusals(f"replace {inert(path)}"):
-        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-        try:
-            _expect(descriptor, path, expect_sha256)
-            temporary = _write(folder, name, descriptor, data)
-            _expect(descriptor, path, expect_sha256, temporary, folder)
-            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-            os.fsync(folder)
-        finally:
-            os.close(descriptor)
+    with _folder(path, root) as (folder, name), _refusals(f"replace {inert(path)}"), opened(name, folder) as descriptor:
+        _expect(descriptor, path, expect_sha256)
+        temporary = _write(folder, name, descriptor, data)
+        _expect(descriptor, path, expect_sha256, temporary, folder)
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
 
 
 def _expect(descriptor: int, path: str, sha256: str, temporary: str = "", folder: int = -1) -> None:

@@ -33,18 +33,21 @@ MAX_HASHED = 64 << 20
 
 
 @contextmanager
-def opened(path: str) -> Iterator[int]:
+def opened(path: str, folder: int | None = None) -> Iterator[int]:
     """A descriptor on a regular file, opened without following a last link and, where we may, without touching its access time.
 
     The name is opened as a bare handle first and looked at: a FIFO or device is never opened, and nobody can put one in
     between (proc_pid_fd(5): /proc/self/fd/N opens the very file of the handle).
+
+    Args:
+        folder: a descriptor of the folder that a relative path starts from.
 
     Raises:
         TargetError: it is no regular file, it is gone, or we may not read it.
     """
     follow = 0 if _KERNEL_LINK.match(path) else os.O_NOFOLLOW
     try:
-        handle = os.open(path, os.O_PATH | os.O_CLOEXEC | follow)
+        handle = os.open(path, os.O_PATH | os.O_CLOEXEC | follow, dir_fd=folder)
         try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise TargetError(f"open {inert(path)}", "it is no regular file", "look at it by hand; it is not read")

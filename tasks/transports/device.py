@@ -170,7 +170,6 @@ def _netmiko(host: Host, firewall: Firewall, secret: Resolve) -> Iterator[Any]:
                 ssh_strict=True,
                 **trusted,
                 global_delay_factor=0.01,
-                auto_find_prompt=False,
                 allow_auto_change=False,
                 conn_timeout=host.timeout,
                 auth_timeout=host.timeout,
@@ -186,7 +185,11 @@ def _netmiko(host: Host, firewall: Firewall, secret: Resolve) -> Iterator[Any]:
                 tried, f"logged in, but: {_short(error)}", f"check the enable secret of {host.name}"
             ) from None
         except (ReadTimeout, EOFError, OSError, paramiko.SSHException) as error:
-            raise Unreachable(tried, f"no usable prompt: {_short(error)}", "log in by hand and compare") from None
+            # netmiko waits for the prompt after a wrong enable secret as well, so this is where that one ends.
+            secrets = f"check the enable secret of {host.name}, then " if host.secret else ""
+            raise Unreachable(
+                tried, f"no usable prompt: {_short(error)}", secrets + "log in by hand and compare"
+            ) from None
         try:
             yield connection
         finally:

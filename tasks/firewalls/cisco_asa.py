@@ -21,6 +21,7 @@ failures = (
     r"^%\s?Invalid .*",
     r"^\s*\^\s*$",
     r"^Command authorization failed.*",
+    r"^Removing obj.* not allowed.*",
     r"^Type help or '\?' .*",
 )
 ports = False

@@ -43,13 +43,15 @@ def alert(plan: Plan, source_port: int, at: datetime) -> bytes:
 
 
 def write(plan: Plan, root: Path, folder: Path) -> None:
-    """Write inventory/ and playbooks/drill.yaml."""
+    """Write inventory/ and playbooks/."""
     files = {
         "inventory/hosts.yaml": _hosts(plan, root),
         "inventory/groups.yaml": {"drill": {"site": "laboratory", "owner": "drill"}},
         "inventory/defaults.yaml": {"timeout": 10.0},
         "inventory/policy.yaml": _policy(plan),
         "playbooks/drill.yaml": _playbook(plan),
+        # Every site has this one, for alerts that no other playbook matches; the drill's own alert matches drill.yaml.
+        "playbooks/beacon.yaml": _playbook(plan) | {"sources": [], "signatures": []},
     }
     yaml = YAML()
     yaml.default_flow_style = False

@@ -29,7 +29,10 @@ OLD = 90 * 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """One thing that the attacker left, as the victim names it. `line` is 1-based, 0 for the whole file."""
+    """One thing that the attacker left, as the victim names it. `line` is 1-based, 0 for the whole file.
+
+    `kind` is `file`, or one of tasks.persistence's.
+    """
 
     kind: str
     path: str
@@ -39,7 +42,7 @@ class Planted:
 PLANTED = (
     Planted("file", PROGRAM),
     Planted("cron", CRON, 2),
-    Planted("systemd", UNIT),
+    Planted("systemd", UNIT, 5),
     Planted("profile", PROFILE, 4),
     Planted("authorized_keys", KEYS, 2),
 )

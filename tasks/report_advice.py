@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 # Names as in MITRE ATT&CK for Enterprise, shortened to the sub-technique's own name.
 NAMES = {
+    "T1008": "Fallback Channels",
     "T1014": "Rootkit",
     "T1027": "Obfuscated Files or Information",
     "T1036": "Masquerading",
@@ -31,7 +32,9 @@ NAMES = {
     "T1095": "Non-Application Layer Protocol",
     "T1098.004": "SSH Authorized Keys",
     "T1105": "Ingress Tool Transfer",
+    "T1204.002": "Malicious File",
     "T1205": "Traffic Signaling",
+    "T1505.003": "Web Shell",
     "T1543.002": "Systemd Service",
     "T1543.003": "Windows Service",
     "T1546.003": "Windows Management Instrumentation Event Subscription",
@@ -39,6 +42,8 @@ NAMES = {
     "T1547.001": "Registry Run Keys / Startup Folder",
     "T1547.006": "Kernel Modules and Extensions",
     "T1547.013": "XDG Autostart Entries",
+    "T1548.001": "Setuid and Setgid",
+    "T1564": "Hide Artifacts",
     "T1564.001": "Hidden Files and Directories",
     "T1571": "Non-Standard Port",
     "T1573": "Encrypted Channel",
@@ -55,6 +60,7 @@ _NOEXEC = "Mount /tmp, /var/tmp, /dev/shm and home folders with noexec,nosuid,no
 _CRON = "List who may use cron and at (cron.allow, at.allow); watch /etc/cron*, /var/spool/cron and timers for writes."
 
 _ADVICE = {
+    "T1008": _EGRESS,
     "T1014": "Require signed kernel modules and secure boot; compare this host with one read from outside (a rescue system).",
     "T1027": "Have scripts that decode and run text (base64, eval) logged and looked at.",
     "T1036": "Alert on system program names that run from a folder that is not the system's.",
@@ -68,10 +74,13 @@ _ADVICE = {
     "T1095": _EGRESS,
     "T1098": "Keep authorised keys in a central, root-owned place (AuthorizedKeysFile, AuthorizedKeysCommand); watch for writes.",
     "T1105": _EGRESS,
+    "T1204": "Allow only programs from an approved list to start (fapolicyd, AppLocker, WDAC). " + _NOEXEC,
     "T1205": _EGRESS,
+    "T1505": "Let the web server write nowhere that it also runs or serves programs from; watch its folders for new files.",
     "T1543": "Watch the unit folders and the Windows services for new entries; allow only the configuration manager to write.",
     "T1546": "Watch shell profiles and WMI subscriptions for writes; compare with the image the host was built from.",
     "T1547": "Watch autostart entries and module lists for writes; compare with the image the host was built from.",
+    "T1548": "List the setuid programs of the image and alert on any other; mount writable folders nosuid.",
     "T1564": "Alert on hidden executables in writable folders. " + _NOEXEC,
     "T1571": _EGRESS,
     "T1573": "Inspect or at least fingerprint TLS on the way out; alert on self-signed and newly seen servers.",

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from tasks.model import Action, Evidence, Receipt
 from tasks.report_lines import RESULT_TONES, duration, joined, size, stamp
-from tasks.report_times import Proof, Trace, Wait, aware, traces, waits
+from tasks.report_proofs import Proof
+from tasks.report_times import Trace, Wait, aware, traces, waits
 from tasks.state import UNDO, Act, State
 
 # Kinds of action after which a process is gone.

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from tasks.model import Action, Decision, Finding, Json, Outcome, Result, Step
 from tasks.report_advice import INITIAL_ACCESS
 from tasks.report_lines import joined, many
-from tasks.report_times import Containment, containment, proofs, taken_back, verified
+from tasks.report_proofs import Containment, containment, passed, proofs, taken_back, verified
 from tasks.state import UNDO, State
-
-_SAME = ("pid", "path", "exe", "unit", "line")
 
 
 def verdict_line(state: State) -> tuple[str, str]:
@@ -21,6 +19,11 @@ def verdict_line(state: State) -> tuple[str, str]:
         return f"Not confirmed: the alert on {incident.host} does not describe an incident.", "good"
     if held is Containment.UNDONE:
         return f"Open: the block was taken back, so {incident.host} can reach {incident.remote} again.", "bad"
+    if held is Containment.DOUBTFUL:
+        return (
+            f"In doubt: an undo began and did not take all of the block back; read {incident.remote} from the devices.",
+            "bad",
+        )
     if held is Containment.PROVED and verified(state):
         return f"Contained and verified: {incident.host} no longer talks to {incident.remote}.", "good"
     if held is Containment.PROVED:
@@ -32,7 +35,9 @@ def verdict_line(state: State) -> tuple[str, str]:
 def _stands(state: State) -> str:
     """Where the run stands: the first step that is not over, and how it ended."""
     step = next((s for s in Step if s is not Step.REPORT and not _over(state, s)), None)
-    return f"{step.value} {step_note(state, step)}" if step else "not every check passed"
+    if step:
+        return f"{step.value} {step_note(state, step)}"
+    return "something was changed or taken back since" if passed(state) else "not every check passed"
 
 
 def _over(state: State, step: Step) -> bool:
@@ -73,7 +78,8 @@ def _what(state: State) -> str:
 def _who(state: State) -> str:
     incident, host = state.incident, state.host
     owner = f"owner {host['owner']}" if host.get("owner") else "owner not in the inventory"
-    return f"{incident.host} ({joined(host.get('platform'), owner, by=', ')}) at {incident.site or 'no site'}; run by {incident.operator}."
+    which = joined(host.get("platform"), owner, by=", ")
+    return f"{incident.host} ({which}) at site {host.get('site') or 'unknown'}; run by {incident.operator}."
 
 
 def _done(state: State) -> str:
@@ -86,13 +92,16 @@ def _done(state: State) -> str:
 
 
 def _now(state: State) -> str:
-    checked = (
-        "verification passed"
-        if verified(state)
-        else f"verify {step_note(state, Step.VERIFY)}, so not known to be clean"
-    )
     standing = many(len(state.standing), "change stands", "changes stand") if state.standing else "no change stands"
-    return f"{containment(state).value}; {checked}; {standing}."
+    return f"{containment(state).value}; {_checked_now(state)}; {standing}."
+
+
+def _checked_now(state: State) -> str:
+    if verified(state):
+        return "verification passed"
+    if passed(state):
+        return "verification passed, but something was changed or taken back since"
+    return f"verify {step_note(state, Step.VERIFY)}, so not known to be clean"
 
 
 def _open(state: State) -> str:
@@ -101,15 +110,19 @@ def _open(state: State) -> str:
 
 
 def answered(finding: Finding, state: State) -> bool:
-    """An act of ours that still stands dealt with the very thing that the finding names: same target, process or file."""
-    names = {finding.where} | _identity(finding.facts)
+    """An act of ours that still stands dealt with the very thing that the finding names: the process, or the file (and line)."""
     back = taken_back(state)
     took = (a.action for a in state.acts if a.step == Step.CLEANUP and a.receipt and a.receipt.ok)
-    return any(names & ({a.target} | _identity(a.facts)) for a in took if a.id not in back)
+    return any(_names(finding.facts, finding.where) & _names(a.facts, a.target) for a in took if a.id not in back)
 
 
-def _identity(facts: Json) -> set[str]:
-    return {f"{key}={facts[key]}" for key in _SAME if facts.get(key)}
+def _names(facts: Json, text: str) -> set[str]:
+    """What a finding or an action is about. A line of a file is not the whole file, a process is not its program."""
+    if facts.get("pid"):
+        return {f"process {facts['pid']}"}
+    if facts.get("line"):
+        return {f"{facts.get('path')}, line {facts['line']}"}
+    return {str(facts["path"]) if facts.get("path") else text}
 
 
 def questions(state: State) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def _moment(group: list[Record], base: datetime) -> Moment:
     data = record.data
     by = str(data.get("by", "")) or str(data.get("incident", {}).get("operator", ""))
     return Moment(
-        record.time, clock(record.time), since(record.time, base), str(data.get("step", "")), what, by, tone(record)
+        record.time, clock(record.time), since(record.time, base), str(data.get("step") or ""), what, by, tone(record)
     )
 
 
@@ -236,6 +236,7 @@ _ONE: dict[str, Callable[[Json], str]] = {
     "intent": _intent,
     "receipt": _receipt,
     "check": _check,
+    "cut": lambda d: f"sessions to the remote were cut on {d.get('on')}: {'; '.join(d.get('commands', ()))}",
     "evidence.sealed": _sealed,
     "report.written": lambda d: f"report written: {', '.join(d['files'])}",
     "prefect": _prefect,

@@ -1,16 +1,15 @@
-"""When things happened, from records' times alone: step spans, waits for people, proofs, figures. Knows no words and no rendering."""
+"""When things happened, from records' times alone: step spans, waits for people, acts. Knows no words and no judgement."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from itertools import pairwise
 
 from tasks.journal import Record
-from tasks.model import Check, Decision, Outcome, Result, Step
-from tasks.state import UNDO, State, typed
+from tasks.model import Outcome, Step
+from tasks.state import State
 
 Stretch = tuple[datetime, datetime]
 
@@ -42,48 +41,12 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
-    """One check with its step's attempt. `current` False: a later attempt of the step has looked again."""
-
-    step: str
-    attempt: int
-    at: datetime
-    check: Check
-    current: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Trace:
     """When an act was begun and finished, and the digest of the plan that it belongs to."""
 
     begun: datetime
     finished: datetime | None
     digest: str
-
-
-class Containment(StrEnum):
-    """How far the block is proved. Only PROVED may be called contained."""
-
-    NONE = "not blocked"
-    UNPROVED = "block not proved"
-    DISPROVED = "block does not hold"
-    PARTLY = "block partly proved"
-    PROVED = "contained"
-    UNDONE = "block taken back"
-
-
-@dataclass(frozen=True, slots=True)
-class Instants:
-    """The moments that the figures are made from; None: not reached. `base` is what "after the alert" counts from."""
-
-    base: datetime
-    alert: datetime | None
-    opened: datetime
-    confirmed: datetime | None
-    contained: datetime | None
-    sealed: datetime | None
-    clean: datetime | None
-    last: datetime
 
 
 def aware(at: datetime) -> datetime:
@@ -147,20 +110,6 @@ def _open(wait: Wait | None) -> Wait | None:
     return wait if wait and wait.answered is None else None
 
 
-def proofs(records: Iterable[Record]) -> tuple[Proof, ...]:
-    """Every check, those of superseded attempts too."""
-    attempts: dict[str, int] = {}
-    seen: list[tuple[str, int, datetime, Check]] = []
-    for record in records:
-        if record.kind == "step.started":
-            attempts[record.data["step"]] = record.data["attempt"]
-        elif record.kind == "check":
-            step = record.data["step"]
-            seen.append((step, attempts.get(step, 1), record.time, typed(Check, record.data["check"])))
-    latest = {step: attempt for step, attempt, *_ in seen} | attempts
-    return tuple(Proof(step, attempt, at, check, attempt == latest[step]) for step, attempt, at, check in seen)
-
-
 def traces(records: Iterable[Record]) -> tuple[Trace, ...]:
     """One for each of the state's acts, in their order."""
     plans: dict[str, str] = {}
@@ -177,75 +126,6 @@ def traces(records: Iterable[Record]) -> tuple[Trace, ...]:
             place = begun[data["step"], data["receipt"]["action"]]
             found[place] = replace(found[place], finished=record.time)
     return tuple(found)
-
-
-def current(all_proofs: Iterable[Proof], step: str) -> tuple[Proof, ...]:
-    """The checks of the step's last attempt."""
-    return tuple(p for p in all_proofs if p.step == step and p.current)
-
-
-def containment(state: State) -> Containment:
-    """How far the block is proved, and whether it still stands. A block that was begun and not finished may be there."""
-    begun = [a for a in state.acts if a.step == Step.BLOCK and (a.receipt is None or a.receipt.ok)]
-    results = {p.check.result for p in current(proofs(state.records), Step.BLOCK)}
-    if taken_back(state) & {a.action.id for a in begun}:
-        return Containment.PARTLY if any(a.step == Step.BLOCK for a in state.standing) else Containment.UNDONE
-    if not begun and not _finished(state, Step.BLOCK):
-        return Containment.NONE
-    if Result.FAIL in results:
-        return Containment.DISPROVED
-    if results == {Result.PASS} and _finished(state, Step.BLOCK):
-        return Containment.PROVED
-    return Containment.PARTLY if Result.PASS in results else Containment.UNPROVED
-
-
-def was_contained(state: State) -> bool:
-    """The block was proved once; it may have been taken back since."""
-    results = {p.check.result for p in current(proofs(state.records), Step.BLOCK)}
-    return results == {Result.PASS} and containment(state) in (Containment.PROVED, Containment.UNDONE)
-
-
-def taken_back(state: State) -> set[str]:
-    """Ids of the actions that an undo has taken back."""
-    return {a.action.id for a in state.acts if a.step == UNDO and a.receipt and a.receipt.ok}
-
-
-def verified(state: State) -> bool:
-    """Verification ended as done, checked something, and each check passed. Skipped is not verified."""
-    end = state.ends.get(Step.VERIFY)
-    results = {p.check.result for p in current(proofs(state.records), Step.VERIFY)}
-    return end is not None and end.outcome is Outcome.DONE and results == {Result.PASS}
-
-
-def _finished(state: State, step: Step) -> bool:
-    return step in state.ends and state.ends[step].outcome.finished
-
-
-def instants(state: State) -> Instants:
-    """The moments of this incident. A sensor's clock that runs ahead of ours is not believed: then `base` is the opening."""
-    opened = aware(state.incident.opened_at)
-    alert = aware(state.incident.alert.at) if state.incident.alert else None
-    block = current(proofs(state.records), Step.BLOCK)
-    verify = [s for s in spans(state.records) if s.step is Step.VERIFY]
-    return Instants(
-        base=alert if alert and alert <= opened else opened,
-        alert=alert,
-        opened=opened,
-        confirmed=_verdict_at(state),
-        contained=block[-1].at if was_contained(state) else None,
-        sealed=_last(state, "evidence.sealed"),
-        clean=verify[-1].end if verify and verified(state) else None,
-        last=state.records[-1].time,
-    )
-
-
-def _verdict_at(state: State) -> datetime | None:
-    decided = state.verdict and state.verdict.decision is not Decision.UNSURE
-    return _last(state, "verdict") if decided else None
-
-
-def _last(state: State, kind: str) -> datetime | None:
-    return next((r.time for r in reversed(state.records) if r.kind == kind), None)
 
 
 def human_time(state: State) -> timedelta:

@@ -12,21 +12,8 @@ from tasks.report_deeds import KILLS, Asked, Deed, Item, Tested, asked, deeds, g
 from tasks.report_judge import answered, questions, step_note, summary, unseen, verdict_line
 from tasks.report_lines import Moment, duration, joined, many, moments, size, stamp
 from tasks.report_picture import Mark, Picture, draw
-from tasks.report_times import (
-    Containment,
-    Instants,
-    Span,
-    aware,
-    busy,
-    containment,
-    human_time,
-    instants,
-    machine_time,
-    proofs,
-    spans,
-    traces,
-    waits,
-)
+from tasks.report_proofs import Containment, Instants, containment, instants, proofs, verified
+from tasks.report_times import Span, aware, busy, human_time, machine_time, spans, traces, waits
 from tasks.state import UNDO, State
 
 
@@ -140,11 +127,12 @@ def _facts(state: State, when: Instants) -> tuple[tuple[str, str], ...]:
             "Owner",
             joined(host.get("owner"), host.get("criticality") and f"criticality {host['criticality']}", by=" · "),
         ),
-        ("Site", incident.site),
+        ("Site", str(host.get("site") or "")),
         ("Remote", str(incident.remote)),
         ("Alert", named),
         ("Playbook", incident.playbook),
         ("Playbook SHA-256", incident.playbook_sha256),
+        ("Inventory of", incident.site),
         ("Operator", incident.operator),
         ("Reason", incident.reason),
         ("Mode", mode),
@@ -169,7 +157,7 @@ def _closed(state: State, when: Instants) -> datetime | None:
     """Contained and verified, or rejected with nothing left standing."""
     if state.verdict and state.verdict.decision is Decision.REJECTED and not state.standing:
         return when.confirmed
-    return when.clean if containment(state) is Containment.PROVED else None
+    return when.clean if containment(state) is Containment.PROVED and verified(state) else None
 
 
 def _metrics(state: State, when: Instants) -> tuple[Metric, ...]:

@@ -135,6 +135,35 @@ def not_undone(story: Story) -> None:
     story.undo(ok=False)
 
 
+def relapsed(story: Story) -> None:
+    """A whole drill, then the persistence that cleanup had put off was put back."""
+    whole(story)
+    back = scene.remedies(*story.evil)[0]
+    story.act("undo", back, Receipt(back.id, True, True, "line 3 is active again"), after=60.0)
+
+
+def rule_gone(story: Story) -> None:
+    """Someone removed the rule by hand; verification saw it."""
+    story.open(Mode.LIVE)
+    for step in (story.confirm, story.block, story.triage, story.collect, story.cleanup):
+        step()
+    story.start("verify")
+    story.check("verify", "rule on fw-1", "the remote is in the list", "not in the list", Result.FAIL)
+    story.stop("verify", Outcome.FAILED, "not clean, 0 of 1 checks passed", "redo block")
+
+
+def quiet_counter(story: Story) -> None:
+    """The rule stands and the host is silent; only the counter has not moved, as the sessions were cut."""
+    story.open(Mode.LIVE)
+    story.confirm()
+    story.start("block")
+    story.act("block", scene.rule(), Receipt(scene.rule().id, True, True, "in the list"))
+    story.check("block", "rule on fw-1", "the remote is in the list", "in the list", Result.PASS)
+    story.check("block", "counter on fw-1", "denied packets are counted", "0 since the block", Result.UNKNOWN)
+    story.check("block", "host", "no established socket", "none", Result.PASS)
+    story.stop("block", Outcome.DONE, "denied on fw-1")
+
+
 def unknown_kind(story: Story) -> None:
     """A record of a later version."""
     story.open()
@@ -159,6 +188,9 @@ STORIES: dict[str, Callable[[Story], None]] = {
         skipped,
         undone,
         not_undone,
+        relapsed,
+        rule_gone,
+        quiet_counter,
         unknown_kind,
     )
 }

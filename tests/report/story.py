@@ -65,7 +65,13 @@ class Story:
             seen if alert else None,
             (),
         )
-        host = {"hostname": "192.0.2.17", "platform": "linux", "owner": "王小明 (运维)", "criticality": "high"}
+        host = {
+            "hostname": "192.0.2.17",
+            "platform": "linux",
+            "owner": "王小明 (运维)",
+            "criticality": "high",
+            "site": "上海",
+        }
         self.say("incident.opened", 2.0, incident=incident, host=host)
 
     def start(self, step: str, attempt: int = 1, after: float = 0.1) -> None:

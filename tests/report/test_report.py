@@ -25,7 +25,10 @@ SAYS = {
     "dirty": "Contained, not verified clean: verify FAILED.",
     "skipped": "Contained, not verified clean: verify SKIPPED.",
     "undone": "Open: the block was taken back, so web-7 can reach 203.0.113.66:8443 again.",
-    "not_undone": "Contained and verified: web-7 no longer talks to 203.0.113.66:8443.",
+    "not_undone": "In doubt: an undo began and did not take all of the block back; read 203.0.113.66:8443 from the devices.",
+    "relapsed": "Contained, not verified clean: something was changed or taken back since.",
+    "rule_gone": "Block does not hold: verify FAILED.",
+    "quiet_counter": "Contained, not verified clean: triage not run.",
     "unknown_kind": "Not blocked: confirm not run.",
 }
 

@@ -227,7 +227,11 @@ class Session(Generic[D]):
     def _filter(self, tail: str, line: str) -> tuple[str, str]:
         verb, _, pattern = tail.strip().partition(" ")
         meant = [kind for name, kind in self.device.filters.items() if verb and name.startswith(verb)]
-        if not pattern or not meant:
+        try:
+            re.compile(pattern.strip())
+        except re.error:
+            meant = []
+        if not pattern.strip() or not meant:
             raise Invalid(line.index("|"))
         return meant[0], pattern.strip()
 

@@ -53,7 +53,7 @@ class Range:
         chosen = plan.choose(mode, interval, lifetime)
         self.plan = victim.build(self.root, chosen, victim.compiler() if compiler == "" else compiler)
         plan.save(self.plan, self.folder)
-        self._whole = True
+        self._whole = self._fresh = True
         self._child: subprocess.Popen[bytes] | None = None
 
     @classmethod
@@ -69,7 +69,7 @@ class Range:
         self = cls.__new__(cls)
         self.folder = folder.absolute()
         self.plan = plan.load(self.folder)
-        self._whole, self._child = beacon, None
+        self._whole, self._fresh, self._child = beacon, False, None
         return self
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -120,8 +120,11 @@ class Range:
         child.stdout.close()
 
     def _first_message(self) -> None:
-        if self._whole and self.beacons() and not self.wait(lambda: bool(self.c2_messages()), START):
-            raise TargetError("start the beacon", "the C2 heard nothing", f"see {self.folder / 'lab.log'}")
+        # In a reopened range, persistence may be off: no beacon is what a cleanup leaves behind.
+        if self._fresh and not self.wait(lambda: bool(self.c2_messages()), START):
+            raise TargetError(
+                "start the beacon", "the C2 heard nothing", f"is {self.folder} on a file system mounted noexec?"
+            )
 
     def _answer(self) -> Json:
         child = self._child

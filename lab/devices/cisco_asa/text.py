@@ -148,7 +148,7 @@ def read_ace(policy: Policy, words: Sequence[Word]) -> tuple[int | None, Ace]:
     reader = Reader(words)
     line = reader.number(1, 2147483647) if reader.maybe("line") else None
     if reader.maybe("remark"):
-        return line, Ace("remark", remark=" ".join(reader.words))
+        return line, Ace("remark", remark=" ".join([reader.take(), *reader.words]))
     reader.maybe("extended")
     action, protocol = reader.one_of("permit", "deny"), reader.one_of(*PROTOCOLS)
     source, target = _place(policy, reader), _place(policy, reader)

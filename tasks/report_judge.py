@@ -68,7 +68,7 @@ def summary(state: State) -> tuple[tuple[str, str], ...]:
 
 def _what(state: State) -> str:
     incident = state.incident
-    alert = f"{incident.alert.source} reported {incident.alert.signature!r}: " if incident.alert else ""
+    alert = f"{incident.alert.source} reported “{incident.alert.signature}”: " if incident.alert else ""
     verdict = state.verdict
     decided = f"{verdict.decision.value}, confidence {verdict.confidence} of 100" if verdict else "not confirmed yet"
     beat = f", every {state.interval:g} s" if state.interval else ""
@@ -85,10 +85,10 @@ def _who(state: State) -> str:
 def _done(state: State) -> str:
     changed = [a for a in state.acts if a.step != UNDO and a.receipt and a.receipt.changed]
     kinds = ", ".join(dict.fromkeys(a.action.kind for a in changed))
-    acts = f"{many(len(changed), 'change')} ({kinds})" if changed else "nothing was changed"
+    back = f", {len(taken_back(state))} of them taken back" if taken_back(state) else ""
+    acts = f"{many(len(changed), 'change')} ({kinds}){back}" if changed else "nothing was changed"
     seal = f"{many(state.seal.get('items', 0), 'piece')} of evidence sealed" if state.seal else "no evidence sealed"
-    back = len(taken_back(state))
-    return f"{acts}; {seal}{f'; {back} of them taken back' if back else ''}."
+    return f"{acts}; {seal}."
 
 
 def _now(state: State) -> str:
@@ -128,6 +128,14 @@ def _names(facts: Json, text: str) -> set[str]:
 def questions(state: State) -> tuple[str, ...]:
     """What this incident leaves open, the most urgent first; never empty, because a journal does not see everything."""
     return tuple(dict.fromkeys(q for ask in _ASKS for q in ask(state)))
+
+
+def _block_open(state: State) -> Iterator[str]:
+    incident, held = state.incident, containment(state)
+    if held is Containment.UNDONE:
+        yield f"The block was taken back: {incident.host} can reach {incident.remote} again. Who decided that it may?"
+    if held in (Containment.DOUBTFUL, Containment.DISPROVED):
+        yield f"Does a device still deny {incident.remote}? The journal shows: {held.value}. Read it from the devices now."
 
 
 def _steps_open(state: State) -> Iterator[str]:
@@ -224,6 +232,7 @@ def _always_open(state: State) -> Iterator[str]:
 
 
 _ASKS = (
+    _block_open,
     _steps_open,
     _acts_open,
     _plans_open,

@@ -37,7 +37,7 @@ _MISSING: dict[Needs, tuple[str, str]] = {
     "looked": ("triage has not ended", "`hemostat resume --redo triage`"),
     "sealed": (
         "there is no sealed manifest of the evidence",
-        "`hemostat resume --redo collect`; evidence is never skipped before a cleanup",
+        "`hemostat resume --redo collect`; no cleanup without evidence",
     ),
     "cleaned": ("cleanup has not ended", "approve it, redo it, or skip it"),
     "verified": (

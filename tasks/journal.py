@@ -47,7 +47,12 @@ class Record:
 
 def digest(value: Json) -> str:
     """SHA-256 of the value's canonical JSON: sorted keys, no spaces, ASCII only."""
-    return hashlib.sha256(_canonical(value)).hexdigest()
+    return hexdigest(_canonical(value))
+
+
+def hexdigest(data: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def _canonical(value: Json) -> bytes:

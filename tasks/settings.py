@@ -170,7 +170,7 @@ class CleanupRule:
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
-    remedies: tuple[str, ...] = ("autostart", "process", "quarantine")
+    remedies: tuple[str, ...] = ("autostart", "unit", "process", "quarantine")
     threshold: Percent = 70
 
 

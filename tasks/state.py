@@ -4,7 +4,7 @@ The vocabulary of the journal, kind by kind, with the keys of `data`:
 
 | kind | data | written by |
 |---|---|---|
-| incident.opened | incident, host | the door that opened it |
+| incident.opened | incident, host, playbook | the door that opened it |
 | step.started / step.ended | step, attempt / step, outcome, summary, next, seconds | every step |
 | step.skipped / step.redo | step, by, reason | a person |
 | verdict | verdict | confirm |
@@ -49,6 +49,7 @@ from tasks.model import (
     StepEnd,
     Verdict,
 )
+from tasks.settings import Playbook
 
 UNDO = "undo"
 
@@ -71,6 +72,7 @@ class Act:
     action: Action
     before: Look
     receipt: Receipt | None = None
+    superseded: bool = False
 
 
 @dataclass(slots=True)
@@ -108,11 +110,14 @@ class State:
     evidence: list[Evidence] = field(default_factory=list)
     seal: dict[str, Json] | None = None
     reports: dict[str, str] = field(default_factory=dict)
+    playbook: Playbook | None = None
     flow_run: str = ""
 
     def act(self, action_id: str, step: str) -> Act | None:
-        """The last begun act of that id in that step ("undo" for taking back)."""
-        return next((a for a in reversed(self.acts) if a.action.id == action_id and a.step == step), None)
+        """The act of that id in that step ("undo" for taking back) that still counts: none if it was taken back or done anew since."""
+        fits = (a for a in reversed(self.acts) if a.action.id == action_id and a.step == step)
+        last = next(fits, None)
+        return None if last is None or last.superseded else last
 
     def done(self, step: Step) -> bool:
         """The step is finished or a person skipped it."""
@@ -142,7 +147,8 @@ def fold(records: Iterable[Record]) -> State:
     if not whole or whole[0].kind != "incident.opened":
         raise Bug("read the journal", "it does not begin with incident.opened", "keep the folder and report it")
     first = whole[0].data
-    state = State(typed(Incident, first["incident"]), first.get("host", {}), [])
+    playbook = typed(Playbook, first["playbook"]) if "playbook" in first else None
+    state = State(typed(Incident, first["incident"]), first.get("host", {}), [], playbook=playbook)
     for record in whole:
         absorb(state, record)
     return state
@@ -160,6 +166,12 @@ def _started(state: State, data: dict[str, Json]) -> None:
     step = Step(data["step"])
     state.running, state.attempts[step] = step, data["attempt"]
     state.skipped.pop(step, None)
+    # A step that begins anew looks anew; what it copied or changed stands (evidence, receipts).
+    state.checks = [(s, c) for s, c in state.checks if s != step]
+    if step is Step.TRIAGE:
+        state.findings, state.readings = [], []
+    if step is Step.VERIFY:
+        state.again = []
 
 
 def _ended(state: State, data: dict[str, Json]) -> None:
@@ -204,7 +216,17 @@ def _refused(state: State, data: dict[str, Json]) -> None:
 
 
 def _intent(state: State, data: dict[str, Json]) -> None:
-    state.acts.append(Act(data["step"], typed(Action, data["action"]), typed(Look, data["before"])))
+    act = Act(data["step"], typed(Action, data["action"]), typed(Look, data["before"]))
+    if act.step != UNDO:
+        _supersede(state, act.action.id, undo=True)
+    state.acts.append(act)
+
+
+def _supersede(state: State, action_id: str, undo: bool) -> None:
+    """An act that was taken back no longer counts, nor does an undo whose act was done anew."""
+    for act in state.acts:
+        if act.action.id == action_id and (act.step == UNDO) is undo:
+            act.superseded = True
 
 
 def _receipt(state: State, data: dict[str, Json]) -> None:
@@ -213,6 +235,8 @@ def _receipt(state: State, data: dict[str, Json]) -> None:
     if act is None:
         raise Bug("read the journal", f"a receipt without an intent: {receipt.action}", "keep the folder and report it")
     act.receipt = receipt
+    if act.step == UNDO and receipt.ok:
+        _supersede(state, receipt.action, undo=False)
 
 
 def _check(state: State, data: dict[str, Json]) -> None:

@@ -1,0 +1,211 @@
+"""Step 2: stop the bleeding. Denies the remote on every firewall of the host and proves it; knows no vendor's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from tasks import decide
+from tasks.acts import approved, perform, propose
+from tasks.case import Case, to_remote
+from tasks.firewalls import Command, Entry, Firewall, Listing
+from tasks.guarding import admit, blast_radius
+from tasks.model import (
+    Action,
+    Bug,
+    Check,
+    HemostatError,
+    Look,
+    Receipt,
+    Remote,
+    Result,
+    Step,
+    StepEnd,
+    TargetError,
+    Unreachable,
+)
+from tasks.secrets import resolve
+from tasks.settings import Host
+from tasks.transports import device
+from tasks.transports.device import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One device with its platform and what shall be in its list."""
+
+    host: Host
+    firewall: Firewall
+    entry: Entry
+
+    @property
+    def whole(self) -> bool:
+        """The platform's list knows no ports, so the whole address is denied although a port was named."""
+        return self.entry.remote.port is None
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """What became of one device."""
+
+    target: Target
+    receipt: Receipt | None
+    checks: tuple[Check, ...]
+    error: HemostatError | None = None
+
+
+def run(case: Case) -> StepEnd:
+    """Guard, plan, wait for approval where the playbook wants it, act on all devices at once, prove.
+
+    Raises:
+        Refused: a guard, the playbook or a person said no.
+        TargetError: one device failed; what the others did is journalled and stands.
+    """
+    admit(case)
+    found = case.state.verdict
+    if found is None:
+        raise Bug("block", "there is no verdict", "report it with the journal")
+    targets = [target(case, host, firewall) for host, firewall in case.firewalls()]
+    plan = propose(case, Step.BLOCK, [_action(t) for t in targets], blast_radius(case))
+    looked = any(r.kind == "sample" for r in case.state.records)
+    approved(case, plan, decide.block_approval(case.playbook, found, looked))
+    results = _on_all(targets, lambda t: _block(case, t))
+    checks = [check for result in results for check in result.checks] + [_at_host(case)]
+    for check in checks:
+        case.record("check", step=Step.BLOCK, check=check)
+    return _end(case, results, checks)
+
+
+def target(case: Case, host: Host, firewall: Firewall) -> Target:
+    """What shall stand in this device's list, as far as its platform can say it."""
+    remote, rule = case.incident.remote, case.playbook.block
+    if rule.scope == "address" or not firewall.ports:
+        remote = replace(remote, port=None)
+    return Target(
+        host, firewall, Entry(remote, case.incident.id, rule.minutes if firewall.timed else 0, host.list_name)
+    )
+
+
+def _action(t: Target) -> Action:
+    nothing = Listing(False, True, "")
+    said = [c.stdin or c.text for c in (*t.firewall.block(t.entry, nothing), *t.firewall.cut(t.entry))]
+    return decide.block_action(t.host, t.entry, said, t.whole)
+
+
+def _on_all(targets: list[Target], work: Callable[[Target], Blocked]) -> list[Blocked]:
+    with ThreadPoolExecutor(max_workers=max(len(targets), 1), thread_name_prefix="device") as pool:
+        return list(pool.map(work, targets))
+
+
+def _block(case: Case, t: Target) -> Blocked:
+    """One device, all or report: an error of one never keeps the others from being blocked."""
+    try:
+        return _tried(case, t)
+    except Unreachable as error:
+        if not _begun(case, t):
+            return _failed(t, error)
+    except HemostatError as error:
+        return _failed(t, error)
+    # The connection broke after the intent: what happened is read over a new one, then finished or repeated.
+    try:
+        return _tried(case, t)
+    except HemostatError as error:
+        return _failed(t, error)
+
+
+def _begun(case: Case, t: Target) -> bool:
+    act = case.state.act(f"block/{t.host.name}", Step.BLOCK)
+    return act is not None and act.receipt is None
+
+
+def _tried(case: Case, t: Target) -> Blocked:
+    with device.opened(t.host, t.firewall, resolve, case.locks) as session:
+        before = listing(session, t)
+        _provisioned(t, before)
+        case.say(f"{t.host.name}: denying {t.entry.remote}", None)
+        receipt = perform(
+            case,
+            Step.BLOCK,
+            _action(t),
+            lambda: look(session, t),
+            lambda _: _say(session, t.firewall.block(t.entry, before)),
+        )
+        sessions = _cut(case, session, t)
+        after = listing(session, t)
+        if receipt.changed and case.playbook.block.save:
+            session.ask(t.firewall.save())
+        return Blocked(
+            t,
+            receipt,
+            (decide.rule_check(t.host.name, after), *sessions, decide.counter_check(t.host.name, before, after)),
+        )
+
+
+def listing(session: Session, t: Target) -> Listing:
+    """What the device itself says of its list now."""
+    return t.firewall.read(t.entry, session.ask(t.firewall.look(t.entry)))
+
+
+def look(session: Session, t: Target) -> Look:
+    """The same as a Look: is the remote denied?"""
+    seen = listing(session, t)
+    return Look(
+        seen.present,
+        f"{'in' if seen.present else 'not in'} the list; {seen.seen}",
+        {"note": seen.note} if seen.note else {},
+    )
+
+
+def _provisioned(t: Target, seen: Listing) -> None:
+    if not seen.enforced:
+        raise TargetError(
+            f"block on {t.host.name}",
+            f"its list {t.entry.name} is not in force ({seen.seen}); nothing was changed",
+            "put in place once: " + " / ".join(line.strip() for line in seen.missing),
+        )
+
+
+def _cut(case: Case, session: Session, t: Target) -> tuple[Check, ...]:
+    """End established sessions, which a stateful device lets run on past a new deny rule."""
+    commands = t.firewall.cut(t.entry)
+    if not commands or not case.playbook.block.cut_sessions:
+        return ()
+    _say(session, commands)
+    case.record("cut", step=Step.BLOCK, on=t.host.name, commands=[c.text for c in commands])
+    asked = t.firewall.sessions(t.entry)
+    expected = "no session to the remote is left"
+    if not asked:
+        return (Check(f"sessions on {t.host.name}", expected, "the platform does not tell", Result.UNKNOWN),)
+    left = t.firewall.count(t.entry, session.ask(asked))
+    return (Check(f"sessions on {t.host.name}", expected, f"{left} left", Result.FAIL if left else Result.PASS),)
+
+
+def _say(session: Session, commands: tuple[Command, ...]) -> None:
+    session.ask(commands)
+
+
+def _failed(t: Target, error: HemostatError) -> Blocked:
+    observed = f"{error.seen or error}"
+    return Blocked(
+        t, None, (Check(f"rule on {t.host.name}", "the remote is in the list", observed, Result.FAIL),), error
+    )
+
+
+def _at_host(case: Case) -> Check:
+    try:
+        sockets = to_remote(case.hands().connections(), case.incident.remote)
+    except HemostatError:
+        return decide.host_check(None)
+    return decide.host_check(sum(s.state == "ESTABLISHED" for s in sockets))
+
+
+def _end(case: Case, results: list[Blocked], checks: list[Check]) -> StepEnd:
+    errors = [r.error for r in results if r.error]
+    if errors and len(errors) == len(results):
+        raise errors[0]
+    names = ", ".join(r.target.host.name for r in results if not r.error)
+    changed = sum(bool(r.receipt and r.receipt.changed) for r in results)
+    remote: Remote = case.incident.remote
+    did = f"{remote.address} is denied on {names}"
+    return decide.outcome_of(Step.BLOCK, checks, changed, did, f"{did}: it was before, by no act of ours")

@@ -1,0 +1,75 @@
+"""Step 5: remove the threat, after approval. Persistence first, then the process tree, then quarantine; never deletes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from tasks import decide, remedies
+from tasks.acts import approved, perform, propose
+from tasks.case import Case
+from tasks.guarding import blast_radius
+from tasks.model import Action, Finding, HemostatError, Outcome, Step, StepEnd
+from tasks.remedies import Scope
+
+
+def run(case: Case) -> StepEnd:
+    """Plan from the findings, ask, act.
+
+    Raises:
+        Refused: there is no sealed manifest, or somebody said no.
+        Waiting: nobody has answered yet.
+        TargetError: an act failed; the ones before it stand and are journalled.
+    """
+    decide.gate(Step.CLEANUP, case.state)
+    actions = plan(case)
+    if not actions:
+        return StepEnd(
+            Step.CLEANUP,
+            Outcome.NOTHING_TO_DO,
+            "no finding calls for a remedy",
+            "if you know better, remove it by hand",
+        )
+    proposed = propose(
+        case, Step.CLEANUP, actions, {**blast_radius(case), "undo": f"hemostat undo {case.incident.id} --step cleanup"}
+    )
+    approved(case, proposed, case.playbook.approval(Step.CLEANUP))
+    return _end([_carry_out(case, action, number / len(actions)) for number, action in enumerate(proposed.actions)])
+
+
+def plan(case: Case) -> list[Action]:
+    """What the findings call for. Reads the journal alone, so that a resume plans the same again."""
+    rule = case.playbook.cleanup
+    loud: Sequence[Finding] = [f for f in case.state.findings if f.score >= rule.threshold]
+    scope = Scope(case.incident.id, case.host.name, vault(case))
+    return [action for name in rule.remedies for action in remedies.load(name).plan(loud, scope)]
+
+
+def vault(case: Case) -> str:
+    """Where quarantined files go: below the victim's root."""
+    return f"{case.host.root.rstrip('/')}/var/lib/hemostat/quarantine/{case.incident.id}"
+
+
+def _carry_out(case: Case, action: Action, part: float) -> str | None:
+    """One action; the error of one is reported and the others still run, for a half-removed beacon comes back."""
+    remedy = remedies.of_kind(action.kind)
+    case.say(f"{action.kind} {action.target}", part)
+    look = partial(remedy.look, case.hands(), action)
+    try:
+        perform(case, Step.CLEANUP, action, look, partial(remedy.act, case.hands(), action))
+    except HemostatError as error:
+        return _failed(case, action, error)
+    return None
+
+
+def _failed(case: Case, action: Action, error: HemostatError) -> str:
+    case.record("note", about=action.id, text=str(error))
+    return f"{action.target}: {error.seen or error}"
+
+
+def _end(errors: list[str | None]) -> StepEnd:
+    failed = [e for e in errors if e]
+    if failed:
+        text = f"{len(failed)} of {len(errors)} actions failed: {'; '.join(failed[:3])}"
+        return StepEnd(Step.CLEANUP, Outcome.FAILED, text, "fix it and `hemostat resume --redo cleanup`")
+    return StepEnd(Step.CLEANUP, Outcome.DONE, f"{len(errors)} actions done and re-read")

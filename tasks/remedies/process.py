@@ -1,0 +1,136 @@
+"""Kill a process tree. Knows identities (pid, creation time, hash) and signals; must not know why a process is bad.
+
+A pid alone is reused by the kernel, so every signal goes to pid and creation time together, and the executable's hash is compared
+once more before the first one. The tree is stopped before it is killed, parents first, so that no member can start another.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks.facts import Process
+from tasks.model import Action, Finding, Look, Receipt, Refused, TargetError
+from tasks.remedies.shape import Scope
+from tasks.transports.hands import Hands
+
+kinds = ("process.kill",)
+GONE_WITHIN = 5.0
+# Killing these ends the machine or the way to it; hemostat's own ancestors are found by pid.
+PROTECTED = frozenset(
+    {"systemd", "init", "sshd", "dbus-daemon", "systemd-journald", "systemd-logind", "systemd-udevd", "NetworkManager"}
+)
+SYSTEM = ("/usr/", "/lib/", "/sbin/", "/bin/")
+
+
+def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
+    processes = {
+        (f.facts["pid"], f.facts["created"]): f for f in reversed(findings) if f.facts.get("created") is not None
+    }
+    return [_action(f, scope) for _, f in sorted(processes.items())]
+
+
+def _action(finding: Finding, scope: Scope) -> Action:
+    facts = {key: finding.facts.get(key, "") for key in ("pid", "created", "sha256", "exe", "name")}
+    return Action(
+        id=f"cleanup/process/{facts['pid']}@{facts['created']}",
+        kind="process.kill",
+        on=scope.host,
+        target=f"process {facts['pid']} ({facts['exe'] or facts['name']}) and its descendants",
+        reason=finding.why,
+        commands=(f"SIGSTOP, then SIGKILL to {facts['pid']} and its descendants, parents first",),
+        facts=facts,
+        undo=None,
+        needs_approval=True,
+    )
+
+
+def look(hands: Hands, action: Action) -> Look:
+    process = _alive(hands, action)
+    if process is None:
+        return Look(True, f"process {action.facts['pid']} is gone")
+    return Look(
+        False, f"process {process.pid} runs {process.exe}", {"cmdline": list(process.cmdline), "exe": process.exe}
+    )
+
+
+def act(hands: Hands, action: Action, before: Look) -> None:
+    root = _alive(hands, action)
+    if root is None:
+        return
+    _spare(root)
+    wanted = action.facts.get("sha256")
+    if wanted and root.sha256 and root.sha256 != wanted:
+        raise TargetError(
+            f"kill process {root.pid}",
+            "its executable is no longer the one that triage saw",
+            "redo triage; nothing was killed",
+        )
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for member in _tree(hands, root):
+            hands.signal(member.pid, member.created, number)
+    _wait_until_gone(hands, action)
+
+
+def look_restored(hands: Hands, action: Action, receipt: Receipt) -> Look:
+    return Look(False, "a killed process does not come back")
+
+
+def undo(hands: Hands, action: Action, receipt: Receipt) -> None:
+    raise Refused(
+        "no-undo", "a killed process cannot be brought back", f"its command line was {receipt.record.get('cmdline')}"
+    )
+
+
+def _alive(hands: Hands, action: Action) -> Process | None:
+    pid, created = int(action.facts["pid"]), float(action.facts["created"])
+    return next((p for p in hands.processes([pid]) if abs(p.created - created) < 0.02), None)
+
+
+def _tree(hands: Hands, root: Process) -> list[Process]:
+    """The process and its descendants, parents first; a child is one only if it is younger than its parent."""
+    everyone = hands.processes()
+    tree = [root]
+    for parent in tree:
+        tree += [p for p in everyone if p.ppid == parent.pid and p.created >= parent.created and p not in tree]
+    for member in tree:
+        _spare(member)
+    return tree
+
+
+def _spare(process: Process) -> None:
+    if process.pid == 1 or process.pid in _ancestors():
+        raise Refused(
+            "protected-process", f"process {process.pid} is init or hemostat's own", "end it by hand if it must be"
+        )
+    if process.name in PROTECTED and process.exe.startswith(SYSTEM) and not process.deleted:
+        raise Refused(
+            "protected-process",
+            f"{process.name} ({process.pid}) carries the machine",
+            "isolate the host and rebuild it",
+        )
+
+
+def _ancestors() -> set[int]:
+    """This process and all above it, as the local kernel knows them."""
+    chain, pid = set(), os.getpid()
+    while pid > 0 and pid not in chain:
+        chain.add(pid)
+        pid = _parent(pid)
+    return chain
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _wait_until_gone(hands: Hands, action: Action) -> None:
+    deadline = time.monotonic() + GONE_WITHIN
+    while _alive(hands, action) is not None and time.monotonic() < deadline:
+        time.sleep(0.02)

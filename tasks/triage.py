@@ -1,0 +1,134 @@
+"""Step 3: look at the host. Reads facts in the playbook's order, keeps them raw, lets the collectors judge; changes nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from pydantic_core import to_json
+
+from tasks import beacon, collectors
+from tasks.case import Case, sample, write_once
+from tasks.collectors.context import Context
+from tasks.facts import Connection, Snapshot, Unseen
+from tasks.journal import hexdigest
+from tasks.model import Finding, Outcome, Step, StepEnd
+from tasks.state import typed
+from tasks.transports.hands import Hands
+
+Reader = Callable[[Hands, float], tuple[Sequence[object], Sequence[Unseen]]]
+
+DAY = 86400.0
+
+
+def run(case: Case) -> StepEnd:
+    """Sample, learn the beacon's interval, read everything, judge.
+
+    Raises:
+        Unreachable: the host does not answer.
+    """
+    rule = case.playbook.triage
+    sample(case, Step.TRIAGE, rule.samples, rule.window)
+    learn_interval(case)
+    findings = look(case, "first")
+    return _end(case, findings)
+
+
+def look(case: Case, phase: str) -> list[Finding]:
+    """One whole reading of the host, judged; phase "first" is triage, "again" is verification."""
+    snapshot = _snapshot(case, phase)
+    context = _context(case, snapshot)
+    findings = [f for name in case.playbook.triage.collectors for f in collectors.load(name).judge(snapshot, context)]
+    findings.sort(key=lambda f: -f.score)
+    for finding in findings:
+        case.record("finding", phase=phase, finding=finding)
+    return findings
+
+
+def samples(case: Case) -> list[Connection]:
+    """Every socket to the remote that any sample before the cleanup showed, from the journal."""
+    early = (str(Step.CONFIRM), str(Step.TRIAGE))
+    rows = [
+        row
+        for r in case.state.records
+        if r.kind == "sample" and r.data["step"] in early
+        for row in r.data["connections"]
+    ]
+    return list(typed(list[Connection], rows))
+
+
+def learn_interval(case: Case) -> None:
+    """Journal the beacon's interval in seconds as the samples show it; None is "not learnt", never zero."""
+    learnt = beacon.interval(samples(case), case.incident.remote)
+    case.record(
+        "interval", seconds=learnt, how="median gap between new sockets" if learnt else "the samples show no rhythm"
+    )
+
+
+def _snapshot(case: Case, phase: str) -> Snapshot:
+    hands, now = case.hands(), time.time()
+    found: dict[str, Sequence[object]] = {}
+    unseen: list[Unseen] = list(hands.blind())
+    wanted = case.playbook.triage.collectors
+    for number, name in enumerate(wanted):
+        case.say(f"reading {name}", number / len(wanted))
+        rows, missed = _READERS[name](hands, now - case.playbook.triage.recent_days * DAY)
+        _keep(case, phase, name, rows, missed)
+        found[name] = rows
+        unseen += missed
+    return Snapshot(
+        host=case.host.name,
+        taken=now,
+        boot=hands.boot_time(),
+        **{name: tuple(rows) for name, rows in found.items()},  # type: ignore[arg-type]
+        unseen=tuple(unseen),
+    )
+
+
+def _keep(case: Case, phase: str, name: str, rows: Sequence[object], missed: Sequence[Unseen]) -> None:
+    path = f"triage/{phase}/{name}.json"
+    raw = to_json({"rows": rows, "unseen": missed}, indent=1)
+    write_once(case.folder / path, raw)
+    case.record(
+        "reading",
+        phase=phase,
+        artefact=name,
+        path=path,
+        sha256=hexdigest(raw),
+        size=len(raw),
+        rows=len(rows),
+        unseen=missed,
+    )
+
+
+_READERS: dict[str, Reader] = {
+    "connections": lambda hands, _: (hands.connections(), ()),
+    "processes": lambda hands, _: (hands.processes(), ()),
+    "autostarts": lambda hands, _: hands.autostarts(),
+    "files": lambda hands, since: hands.files(since),
+}
+
+
+def _context(case: Case, snapshot: Snapshot) -> Context:
+    return Context(
+        remote=case.incident.remote,
+        owners=beacon.attribute(samples(case), case.incident.remote),
+        root=case.hands().root,
+        now=snapshot.taken,
+    )
+
+
+def _end(case: Case, findings: list[Finding]) -> StepEnd:
+    loud = [f for f in findings if f.score >= case.playbook.triage.threshold]
+    missed = sum(len(r["unseen"]) for r in case.state.readings)
+    text = f"{len(loud)} suspicious of {len(findings)} findings" + (
+        f", {missed} things could not be seen" if missed else ""
+    )
+    if loud:
+        text += f"; first: {loud[0].what} ({loud[0].where})"
+    return StepEnd(
+        Step.TRIAGE,
+        Outcome.DONE,
+        text,
+        "" if loud else "nothing is as loud as the playbook's threshold: look by hand",
+    )

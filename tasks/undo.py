@@ -1,0 +1,91 @@
+"""Taking back: walks the receipts backwards, re-reads the facts, asks, restores, journals. Touches nothing that we did not change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from tasks import decide, remedies
+from tasks.acts import approved, perform, propose
+from tasks.block import Target, listing, look, target
+from tasks.case import Case
+from tasks.guarding import blast_radius
+from tasks.model import Action, Approval, Check, HemostatError, Look, Receipt, Result, Step
+from tasks.secrets import resolve
+from tasks.state import UNDO, Act
+from tasks.transports import device
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What became of one act: taken back, not possible, or failed, with the reason."""
+
+    action: Action
+    back: bool
+    why: str
+
+
+def plan(case: Case, steps: Sequence[Step]) -> list[Act]:
+    """The acts of those steps that we did and that still stand, last one first."""
+    return [act for act in reversed(case.state.standing) if act.step in steps]
+
+
+def run(case: Case, steps: Sequence[Step], rule: Approval) -> list[Undone]:
+    """Take back whatever can be taken back.
+
+    Args:
+        rule: AUTO when the caller has said yes already, ASK to ask.
+
+    Raises:
+        Refused: a block is not taken back before a passed verification, unless that guard is lifted by name.
+        Waiting: nobody has answered yet.
+    """
+    acts = plan(case, steps)
+    for step in {act.step for act in acts}:
+        decide.gate(f"undo {step}", case.state)
+    able = [act for act in acts if act.action.undo]
+    if able:
+        actions = [replace(a.action, reason=f"take back: {a.action.undo}", commands=()) for a in able]
+        approved(case, propose(case, UNDO, actions, blast_radius(case)), rule)
+    return [_take_back(case, act) for act in acts]
+
+
+def _take_back(case: Case, act: Act) -> Undone:
+    if act.action.undo is None:
+        return Undone(act.action, False, "cannot be taken back")
+    case.say(f"taking back: {act.action.target}", None)
+    try:
+        receipt = _on_device(case, act) if act.step == Step.BLOCK else _on_host(case, act)
+    except HemostatError as error:
+        case.record("note", about=act.action.id, text=str(error))
+        return Undone(act.action, False, str(error))
+    result = Result.PASS if receipt.ok else Result.FAIL
+    case.record("check", step=UNDO, check=Check(f"undo {act.action.target}", "as before", receipt.seen, result))
+    return Undone(act.action, receipt.ok, receipt.seen)
+
+
+def _on_host(case: Case, act: Act) -> Receipt:
+    remedy, receipt = remedies.of_kind(act.action.kind), _receipt(act)
+    restored = partial(remedy.look_restored, case.hands(), act.action, receipt)
+    return perform(case, UNDO, act.action, restored, lambda _: remedy.undo(case.hands(), act.action, receipt))
+
+
+def _on_device(case: Case, act: Act) -> Receipt:
+    host, firewall = next((h, f) for h, f in case.firewalls() if h.name == act.action.on)
+    t = target(case, host, firewall)
+    with device.opened(host, firewall, resolve, case.locks) as session:
+        return perform(case, UNDO, act.action, lambda: _gone(look(session, t)), lambda _: _unblock(session, t))
+
+
+def _unblock(session: device.Session, t: Target) -> None:
+    session.ask(t.firewall.unblock(t.entry, listing(session, t)))
+
+
+def _gone(seen: Look) -> Look:
+    return replace(seen, present=not seen.present)
+
+
+def _receipt(act: Act) -> Receipt:
+    assert act.receipt is not None, "only acts with a receipt stand"
+    return act.receipt

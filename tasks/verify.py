@@ -1,0 +1,133 @@
+"""Step 6: is it clean? Watches for silence, looks again, re-reads every act; changes nothing. Unknown is not clean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tasks import decide, remedies, triage
+from tasks.block import listing, target
+from tasks.case import Case, sample
+from tasks.facts import Connection
+from tasks.firewalls import Listing
+from tasks.model import Check, Finding, HemostatError, Outcome, Result, Step, StepEnd
+from tasks.secrets import resolve
+from tasks.settings import VerifyRule
+from tasks.transports import device
+
+# One look every half second sees even a beacon that connects for a moment, for its socket lingers.
+PAUSE = 0.5
+ALIVE = ("ESTABLISHED", "SYN_SENT", "SYN_RECV", "CLOSE_WAIT")
+
+
+def run(case: Case) -> StepEnd:
+    """Every check, each pass, fail or unknown, and the outcome that follows from them.
+
+    Raises:
+        Unreachable: the host does not answer: it is not known whether it is clean.
+    """
+    before = dict(_rules(case))
+    checks = [_silence(case), *_acts(case), _again(case)]
+    checks += _devices(before, dict(_rules(case)))
+    for check in checks:
+        case.record("check", step=Step.VERIFY, check=check)
+    return _end(checks)
+
+
+def watch_for(rule: VerifyRule, interval: float | None) -> float:
+    """Seconds of silence to watch: the playbook's number of learnt intervals, within its bounds; the lower bound if none was learnt."""
+    return min(max(rule.intervals * (interval or 0.0), rule.at_least), rule.at_most)
+
+
+def _silence(case: Case) -> Check:
+    rule, interval = case.playbook.verify, case.state.interval
+    seconds = watch_for(rule, interval)
+    looks = sample(case, Step.VERIFY, max(3, round(seconds / PAUSE)), seconds)
+    loud = [socket for look in looks for socket in look if _speaks(socket)]
+    beat = f"the beacon's interval is {interval:.1f} s" if interval else "its interval was not learnt"
+    expected = f"no socket to the remote for {seconds:.0f} s ({beat})"
+    seen = f"{len(loud)} live socket(s)" if loud else f"none in {len(looks)} samples"
+    if interval and seconds < rule.intervals * interval:
+        return Check(
+            "silence", expected, f"{seen}, but watched for less than {rule.intervals} intervals", Result.UNKNOWN
+        )
+    return Check("silence", expected, seen, Result.FAIL if loud else Result.PASS)
+
+
+def _speaks(socket: Connection) -> bool:
+    """A socket that someone holds or that still tries; the ownerless remains of a killed process do not count."""
+    return socket.pid is not None or socket.state in ALIVE
+
+
+def _acts(case: Case) -> Iterator[Check]:
+    for act in case.state.acts:
+        if act.step == Step.CLEANUP and not act.superseded and act.receipt and act.receipt.ok:
+            expected = "still gone"
+            try:
+                look = remedies.of_kind(act.action.kind).look(case.hands(), act.action)
+            except HemostatError as error:
+                yield Check(act.action.target, expected, error.seen or str(error), Result.UNKNOWN)
+                continue
+            yield Check(act.action.target, expected, look.seen, Result.PASS if look.present else Result.FAIL)
+
+
+def _again(case: Case) -> Check:
+    """Look at everything again: what was loud must be gone, and nothing loud may be new."""
+    findings = triage.look(case, "again")
+    threshold = case.playbook.triage.threshold
+    known = {_key(f) for f in case.state.findings}
+    left = [f for f in findings if f.score >= threshold]
+    if not left:
+        return Check("triage again", f"no finding at or above {threshold}", f"{len(findings)} below it", Result.PASS)
+    new = sum(_key(f) not in known for f in left)
+    text = f"{len(left)} left ({new} of them new): " + "; ".join(f"{f.what} ({f.where})" for f in left[:3])
+    return Check("triage again", f"no finding at or above {threshold}", text, Result.FAIL)
+
+
+def _key(finding: Finding) -> tuple[str, str]:
+    return finding.rule, finding.where
+
+
+def _rules(case: Case) -> Iterator[tuple[str, Listing | HemostatError]]:
+    """What each device that we blocked on says now."""
+    if not case.host.firewalls or Step.BLOCK in case.state.skipped:
+        return
+    for host, firewall in case.firewalls():
+        try:
+            with device.opened(host, firewall, resolve, case.locks) as session:
+                yield host.name, listing(session, target(case, host, firewall))
+        except HemostatError as error:
+            yield host.name, error
+
+
+def _devices(before: dict[str, Listing | HemostatError], after: dict[str, Listing | HemostatError]) -> Iterator[Check]:
+    for name, now in after.items():
+        then = before.get(name)
+        if isinstance(now, HemostatError) or isinstance(then, HemostatError) or then is None:
+            yield Check(
+                f"rule on {name}",
+                "the block still stands",
+                str(now if isinstance(now, HemostatError) else then),
+                Result.UNKNOWN,
+            )
+            continue
+        yield decide.rule_check(name, now)
+        if then.hits is not None and now.hits is not None:
+            knocks = now.hits - then.hits
+            result = Result.FAIL if knocks else Result.PASS
+            yield Check(f"knocking on {name}", "no denied packet while we watched", f"{knocks} denied", result)
+
+
+def _end(checks: list[Check]) -> StepEnd:
+    failed = [c for c in checks if c.result is Result.FAIL]
+    unknown = [c for c in checks if c.result is Result.UNKNOWN]
+    passed = f"{len(checks) - len(failed) - len(unknown)} of {len(checks)} checks passed"
+    if failed or unknown:
+        said = "; ".join(f"{c.name}: {c.observed}" for c in [*failed, *unknown][:4])
+        word = "not clean" if failed else "not proved clean"
+        return StepEnd(
+            Step.VERIFY,
+            Outcome.FAILED,
+            f"{word}, {passed}: {said}",
+            "clean by hand or redo triage, collect and cleanup",
+        )
+    return StepEnd(Step.VERIFY, Outcome.DONE, f"clean: {passed}")

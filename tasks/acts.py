@@ -33,6 +33,7 @@ def perform(case: Case, step: str, action: Action, look: Callable[[], Look], act
         return _there_already(
             case, step, action, before, unfinished is not None, unfinished.before if unfinished else before
         )
+    case.checkpoint()
     if unfinished is None:
         case.record("intent", step=step, action=action, before=before)
     act(before)

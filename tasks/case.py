@@ -16,7 +16,7 @@ from tasks import site as sites
 from tasks.facts import Connection
 from tasks.firewalls import Firewall, load
 from tasks.journal import NAME, Journal, Record, read
-from tasks.model import Alert, ConfigError, Incident, Json, Mode, Remote, Step, inert
+from tasks.model import Alert, ConfigError, Incident, Json, Mode, Refused, Remote, Step, TargetError, inert
 from tasks.secrets import resolve
 from tasks.settings import Host, Playbook, Site
 from tasks.state import Plan, State, absorb, fold
@@ -53,7 +53,10 @@ class Case:
 
     def __init__(self, folder: Path, journal: Journal, state: State, site: Site, say: Say = silent) -> None:
         self.folder, self.journal, self.state, self.site = folder, journal, state, site
-        self.say = say
+        self._say = say
+        self._deadline = float("inf")
+        # Set from another thread or by Ctrl-C; looked at before every act and whenever something is said.
+        self.stop = threading.Event()
         # Asks the person at the terminal, if there is one: (yes or no, who), or None to leave it for later.
         self.ask: Callable[[Plan], tuple[bool, str] | None] | None = None
         self._hands: Hands | None = None
@@ -78,6 +81,36 @@ class Case:
             record = self.journal.append(kind, **data)
             absorb(self.state, record)
             return record
+
+    def say(self, text: str, part: float | None = None) -> None:
+        """Tell whoever watches what is going on; also the place where a step's time-out and a stop take effect.
+
+        Raises:
+            Refused: the run is to stop.
+            TargetError: the step's time-out from the playbook is over.
+        """
+        self.checkpoint()
+        self._say(text, part)
+
+    def watched_by(self, say: Say) -> None:
+        self._say = say
+
+    def begin(self, timeout: float | None) -> None:
+        """Set the clock of a step: `timeout` in seconds, None for none."""
+        self._deadline = time.monotonic() + timeout if timeout else float("inf")
+
+    def checkpoint(self) -> None:
+        """Raise if the run is to stop or the step's time is over; called before every act."""
+        if self.stop.is_set():
+            raise Refused(
+                "stop", "the operator stopped the run", f"`hemostat resume {self.incident.id}` goes on from here"
+            )
+        if time.monotonic() > self._deadline:
+            raise TargetError(
+                "finish in time",
+                "the step's time-out from the playbook is over",
+                "raise timeouts in the playbook, or skip the step",
+            )
 
     def hands(self) -> Hands:
         """The way to the victim, opened once.

@@ -1,0 +1,117 @@
+"""Runs the seven steps in their order over one case. Knows gates, outcomes and time; must not know Prefect, a terminal or a vendor."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from typing import Protocol
+
+from tasks import block, cleanup, collect, confirm, decide, report, triage, verify
+from tasks.case import Case
+from tasks.model import HemostatError, Outcome, Refused, Step, StepEnd, inert
+
+STEPS: dict[Step, Callable[[Case], StepEnd]] = {
+    Step.CONFIRM: confirm.run,
+    Step.BLOCK: block.run,
+    Step.TRIAGE: triage.run,
+    Step.COLLECT: collect.run,
+    Step.CLEANUP: cleanup.run,
+    Step.VERIFY: verify.run,
+    Step.REPORT: report.run,
+}
+
+
+class Watcher(Protocol):
+    """Whoever looks on: a terminal, a log, nobody."""
+
+    def started(self, step: Step) -> None: ...
+
+    def said(self, text: str, part: float | None) -> None:
+        """What is going on; `part` is how much of it is done, 0 to 1, if that is known."""
+
+    def ended(self, end: StepEnd, seconds: float) -> None: ...
+
+
+class Nobody:
+    """Looks away."""
+
+    def started(self, step: Step) -> None: ...
+
+    def said(self, text: str, part: float | None) -> None: ...
+
+    def ended(self, end: StepEnd, seconds: float) -> None: ...
+
+
+def following(case: Case) -> Step | None:
+    """The step that is to run next; None when all are over."""
+    return next((step for step in Step if not case.state.done(step)), None)
+
+
+def run(case: Case, watcher: Watcher, until: Step | None = None) -> StepEnd | None:
+    """Run step after step until one does not finish, or `until` has ended. Finished steps are never run again.
+
+    Returns:
+        The last step's end; None when there was nothing to run.
+    """
+    end = None
+    while (step := following(case)) is not None:
+        end = run_step(case, step, watcher)
+        if not end.outcome.finished or step is until:
+            break
+    return end
+
+
+def run_step(case: Case, step: Step, watcher: Watcher) -> StepEnd:
+    """Run one step and journal how it ended. This is the boundary: no error gets past it, each becomes an outcome."""
+    if case.state.done(step) and step in case.state.ends:
+        return case.state.ends[step]
+    watcher.started(step)
+    case.watched_by(watcher.said)
+    begun = time.monotonic()
+    case.begin(case.playbook.timeouts.get(step))
+    case.record("step.started", step=step, attempt=case.state.attempts.get(step, 0) + 1)
+    end = _guarded(case, step)
+    seconds = time.monotonic() - begun
+    case.record(
+        "step.ended", step=step, outcome=end.outcome, summary=end.summary, next=end.next, seconds=round(seconds, 3)
+    )
+    watcher.ended(end, seconds)
+    return end
+
+
+def _guarded(case: Case, step: Step) -> StepEnd:
+    try:
+        if decide.rejected(case.state) and step not in (Step.CONFIRM, Step.REPORT):
+            return StepEnd(step, Outcome.NOTHING_TO_DO, "confirm found no incident")
+        decide.gate(step, case.state)
+        return STEPS[step](case)
+    except HemostatError as error:
+        return failed(step, error)
+    except KeyboardInterrupt:
+        case.stop.set()
+        return StepEnd(
+            step,
+            Outcome.FAILED,
+            "stopped from the keyboard; what was done is in the journal",
+            f"hemostat resume {case.incident.id}",
+        )
+    except Exception as error:  # noqa: BLE001 - the step's boundary: whatever it is, the journal and the person must get it
+        case.record("note", about=f"error in {step}", text=inert(error), where=_where(error))
+        text = f"an error that hemostat does not know: {type(error).__name__}: {inert(error, 300)}"
+        return StepEnd(step, Outcome.FAILED, text, "report it with the journal; the steps before it stand")
+
+
+def failed(step: Step, error: HemostatError) -> StepEnd:
+    """The end that an error makes of a step: its outcome, what was tried and seen, and what to do."""
+    lift = f"; if you are sure: --override {error.override}" if isinstance(error, Refused) and error.override else ""
+    seen = ": ".join(part for part in (error.tried, error.seen) if part)
+    return StepEnd(step, error.outcome, seen, f"{error.do}{lift}".lstrip("; "))
+
+
+def _where(error: BaseException) -> list[str]:
+    """File, line and function of each frame; no values, so that no secret gets into the journal."""
+    return [
+        f"{frame.name} ({frame.filename.rpartition('/')[2]}:{frame.lineno})"
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]

@@ -1,0 +1,146 @@
+"""The embedded Prefect server: a supervised child on loopback. Knows processes and ports; must not import Prefect."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from tasks.case import write_once
+
+PORT = 4217
+STARTS_WITHIN = 60.0
+_PR_SET_PDEATHSIG = 1  # prctl(2): the child gets this signal when its parent dies, so no server is left behind
+
+
+class Server:
+    """One Prefect server for one site. An already running one (PREFECT_API_URL) is used and never stopped.
+
+    Args:
+        home: where Prefect keeps its database; the password file in it is readable by the owner alone.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._process: subprocess.Popen[bytes] | None = None
+        self.foreign = os.environ.get("PREFECT_API_URL", "")
+        self.url = self.foreign or ""
+
+    @property
+    def ui(self) -> str:
+        """The address of the web pages."""
+        return self.url.removesuffix("/api")
+
+    def start(self) -> None:
+        """Start the child and return at once: nothing waits for it. Its settings go into this process's environment too."""
+        if self.foreign:
+            return
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}/api"
+        os.environ.update(settings(self._home, self.url))
+        log = (self._home / "server.log").open("ab")
+        with log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and constant words
+                [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+
+    def ready(self) -> bool:
+        """Does it answer now? Takes at most half a second."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=0.5) as answer:  # noqa: S310 - http on loopback or the owner's URL
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError, ValueError):
+            return False
+
+    def wait(self, seconds: float = STARTS_WITHIN) -> bool:
+        """Wait until it answers; False if it does not in that time or has died."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.alive:
+            if self.ready():
+                return True
+            time.sleep(0.1)
+        return False
+
+    @property
+    def alive(self) -> bool:
+        return bool(self.foreign) or (self._process is not None and self._process.poll() is None)
+
+    def stop(self) -> None:
+        """End our own child, by its process group; a foreign server is left alone."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(patience)
+                return
+
+
+@contextlib.contextmanager
+def running(home: Path) -> Iterator[Server]:
+    """A server for one `with` block, started but not waited for."""
+    server = Server(home)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def settings(home: Path, url: str) -> dict[str, str]:
+    """Prefect's settings for server and client: no telemetry, no pretence of being reachable, short patience, a password."""
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    password = _password(home)
+    return {
+        "PREFECT_HOME": str(home),
+        "PREFECT_API_URL": url,
+        "PREFECT_SERVER_API_AUTH_STRING": password,
+        "PREFECT_API_AUTH_STRING": password,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",
+        "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
+        "PREFECT_CLIENT_MAX_RETRIES": "1",
+        "PREFECT_API_REQUEST_TIMEOUT": "5",
+        "PREFECT_LOGGING_LEVEL": "INFO",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    }
+
+
+def _password(home: Path) -> str:
+    path = home / "auth"
+    if not path.exists():
+        write_once(path, f"hemostat:{secrets.token_urlsafe(18)}".encode())
+        path.chmod(0o600)
+    return path.read_text()
+
+
+def _free_port() -> int:
+    """Our own port if it is free, else any."""
+    for port in (PORT, 0):
+        with contextlib.closing(socket.socket()) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return int(probe.getsockname()[1])
+    raise OSError("no free port on loopback")
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -93,7 +93,7 @@ def _guarded(case: Case, step: Step) -> StepEnd:
         return StepEnd(
             step,
             Outcome.FAILED,
-            "stopped from the keyboard; what was done is in the journal",
+            "stopped from the keyboard",
             f"hemostat resume {case.incident.id}",
         )
     except Exception as error:  # noqa: BLE001 - the step's boundary: whatever it is, the journal and the person must get it

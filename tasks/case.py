@@ -109,7 +109,7 @@ class Case:
             raise TargetError(
                 "finish in time",
                 "the step's time-out from the playbook is over",
-                "raise timeouts in the playbook, or skip the step",
+                "raise it, or skip the step",
             )
 
     def hands(self) -> Hands:

@@ -132,9 +132,14 @@ class State:
         ]
 
     @property
+    def last(self) -> Step | None:
+        """The step that ended last."""
+        return next(reversed(self.ends), None)
+
+    @property
     def outcome(self) -> Outcome | None:
         """How the incident stands as a whole: the outcome of the last step that ended; None while none has."""
-        return next(reversed(self.ends.values())).outcome if self.ends else None
+        return self.ends[self.last].outcome if self.last else None
 
 
 def fold(records: Iterable[Record]) -> State:

@@ -1,0 +1,94 @@
+"""The `respond` flow: the seven steps as Prefect tasks. Prefect shows, tags and keeps history; the journal alone decides what is done."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import acreate_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.exceptions import Pause
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed, Failed, Paused, State
+from tasks.report_lines import md
+
+from flows.launch import CURRENT, Launch
+from tasks.case import Case, reopened
+from tasks.model import Outcome, Step, StepEnd, inert
+
+AWAITING = "AwaitingApproval"
+
+
+@flow(name="respond", flow_run_name="respond {incident}", persist_result=False)
+async def respond(
+    incident: str, host: str, remote: str, playbook: str, operator: str, mode: str, folder: str
+) -> State[Any]:
+    """Run what is left of an incident; what is over is shown as it ended.
+
+    Args:
+        incident: its id.
+        host: the victim's inventory name.
+        remote: the indicator, as address or address:port.
+        playbook: the playbook's name.
+        operator: who opened it.
+        mode: live or drill.
+        folder: the incident's folder, which holds the journal. All that counts is read from there; the other parameters are for
+            whoever reads Prefect's pages.
+    """
+    launch = CURRENT.get() or Launch()
+    with reopened(Path(folder)) as case:
+        case.record("prefect", flow_run=str(flow_run.id), flow="respond")
+        end = await _steps(case, launch, [f"incident:{incident}", f"host:{host}"])
+    return _flow_state(end)
+
+
+async def _steps(case: Case, launch: Launch, tags: list[str]) -> StepEnd | None:
+    end: StepEnd | None = None
+    for step in Step:
+        if step in case.state.skipped:
+            continue
+        named = one_step.with_options(name=step.value, task_run_name=f"{step} {case.host.name}", tags=tags)
+        await named(case, launch, step, return_state=True)
+        end = case.state.ends[step]
+        if not end.outcome.finished:
+            break
+    return end
+
+
+@task(persist_result=False, cache_policy=NO_CACHE)
+async def one_step(case: Case, launch: Launch, step: Step) -> State[Any]:
+    """One step; one that is over is shown as it ended and not executed again."""
+    log = get_run_logger()
+    end = await asyncio.to_thread(launch.turn, case, step)
+    log.info("%s: %s", end.outcome.label, inert(end.summary))
+    await _artifact(case, end)
+    return _task_state(end)
+
+
+async def _artifact(case: Case, end: StepEnd) -> None:
+    """The step's card on Prefect's pages. A page that cannot be written is no reason to stop."""
+    text = f"## {end.step} on {md(case.host.name)}: {end.outcome.label}\n\n{md(end.summary)}\n\n{md(end.next)}\n"
+    with suppress(Exception):
+        await acreate_markdown_artifact(
+            text, key=f"{end.step}-{case.incident.id}", description=f"{end.step}, incident {case.incident.id}"
+        )
+
+
+def _task_state(end: StepEnd) -> State[Any]:
+    """The outcome as the state's name; its type tells Prefect whether the step is over."""
+    name, message = end.outcome.name.title().replace("_", ""), inert(end.summary)
+    if end.outcome.finished:
+        return Completed(name=name, message=message)
+    return (Cancelled if end.outcome is Outcome.REFUSED else Failed)(name=name, message=message)
+
+
+def _flow_state(end: StepEnd | None) -> State[Any]:
+    """The whole run's state. Waiting pauses the run and holds no process; an approval runs the same flow run again."""
+    if end is None:
+        return Completed(name="NothingToDo")
+    if end.outcome is Outcome.WAITING:
+        raise Pause(state=Paused(name=AWAITING, message=inert(end.summary), reschedule=False))
+    return _task_state(end)

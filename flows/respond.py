@@ -10,14 +10,15 @@ from typing import Any
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
 from prefect.exceptions import Pause
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, Failed, Paused, State
-from tasks.report_lines import md
+from prefect.states import Cancelled, Completed, Failed, Paused
 
 from flows.launch import CURRENT, Launch
 from tasks.case import Case, reopened
 from tasks.model import Outcome, Step, StepEnd, inert
+from tasks.report import escape
 
 AWAITING = "AwaitingApproval"
 
@@ -70,7 +71,7 @@ async def one_step(case: Case, launch: Launch, step: Step) -> State[Any]:
 
 async def _artifact(case: Case, end: StepEnd) -> None:
     """The step's card on Prefect's pages. A page that cannot be written is no reason to stop."""
-    text = f"## {end.step} on {md(case.host.name)}: {end.outcome.label}\n\n{md(end.summary)}\n\n{md(end.next)}\n"
+    text = f"## {end.step} on {escape(case.host.name)}: {end.outcome.label}\n\n{escape(end.summary)}\n\n{escape(end.next)}\n"
     with suppress(Exception):
         await acreate_markdown_artifact(
             text, key=f"{end.step}-{case.incident.id}", description=f"{end.step}, incident {case.incident.id}"

@@ -17,7 +17,7 @@ from tasks.facts import Connection
 from tasks.firewalls import Firewall, load
 from tasks.journal import NAME, Journal, Record, read
 from tasks.model import Alert, ConfigError, Incident, Json, Mode, Refused, Remote, Step, TargetError, inert
-from tasks.secrets import resolve
+from tasks.own_path import OwnPath
 from tasks.settings import Host, Playbook, Site
 from tasks.state import Plan, State, absorb, fold
 from tasks.transports import reach
@@ -60,6 +60,7 @@ class Case:
         # Asks the person at the terminal, if there is one: (yes or no, who), or None to leave it for later.
         self.ask: Callable[[Plan], tuple[bool, str] | None] | None = None
         self._hands: Hands | None = None
+        self.own_path: OwnPath | None = None
         self._one_writer = threading.Lock()
 
     @property
@@ -119,7 +120,7 @@ class Case:
             Unreachable: no way leads there now.
         """
         if self._hands is None:
-            self._hands = reach(self.host, resolve)
+            self._hands = reach(self.host)
         return self._hands
 
     def firewalls(self) -> list[tuple[Host, Firewall]]:

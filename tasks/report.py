@@ -9,7 +9,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tasks.model import inert
+from tasks.case import Case, write_once
+from tasks.journal import hexdigest
+from tasks.model import Outcome, Step, StepEnd, inert
 from tasks.report_view import View, view
 
 __all__ = ["View", "html", "markdown", "view"]
@@ -100,3 +102,19 @@ def code(value: object) -> Source:
 def fence(lines: tuple[str, ...]) -> Source:
     """Lines for a fenced block; none of them can end it."""
     return Source("\n".join(inert(line).replace("`", "'") for line in lines))
+
+
+def run(case: Case) -> StepEnd:
+    """Write report.md and report.html into the incident's folder and journal their hashes."""
+    return write(case, Step.REPORT)
+
+
+def write(case: Case, step: Step | None = None) -> StepEnd:
+    """The same at any time, also for an unfinished incident; `step` None is a person's wish outside the run."""
+    shown = view(case.state, case.journal.head)
+    files = {"report.md": markdown(shown).encode(), "report.html": html(shown).encode()}
+    for name, data in files.items():
+        write_once(case.folder / name, data)
+    hashes = {name: hexdigest(data) for name, data in files.items()}
+    case.record("report.written", files=hashes, head=case.journal.head, step=step)
+    return StepEnd(Step.REPORT, Outcome.DONE, f"written: {case.folder / 'report.html'}")

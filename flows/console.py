@@ -1,0 +1,140 @@
+"""What a person sees while a run goes on: Rich on a terminal, plain lines elsewhere. Everything from outside is made inert here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.prompt import Confirm
+from rich.table import Table
+from rich.text import Text
+
+from flows.doors import operator
+from tasks.model import Action, Outcome, Result, Step, StepEnd, inert
+from tasks.state import Plan
+
+COLOURS = {
+    Outcome.DONE: "green",
+    Outcome.NOTHING_TO_DO: "cyan",
+    Outcome.WAITING: "yellow",
+    Outcome.REFUSED: "magenta",
+    Outcome.UNREACHABLE: "red",
+    Outcome.FAILED: "red",
+}
+RESULTS = {Result.PASS: "green", Result.FAIL: "red", Result.UNKNOWN: "yellow"}
+
+
+def line(text: str, style: str = "") -> Text:
+    """One line of Rich text: no markup is read in it, and nothing in it controls the terminal."""
+    return Text(inert(text), style=style)
+
+
+class Terminal:
+    """Watches a run. On a terminal a bar shows the step at work; elsewhere each step is two plain lines."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bar: Progress | None = None
+
+    def started(self, step: Step) -> None:
+        if self.console.is_terminal:
+            self._open(step)
+        else:
+            self.console.print(Text(f"{step} …"))
+
+    def said(self, text: str, part: float | None) -> None:
+        if self._bar is None:
+            return
+        self._bar.update(
+            self._bar.task_ids[0], description=inert(text, 70), completed=None if part is None else part * 100
+        )
+
+    def ended(self, end: StepEnd, seconds: float) -> None:
+        self.close()
+        row = Text.assemble(
+            (f" {end.step:<8}", "bold"),
+            (f" {end.outcome.label:<14}", COLOURS[end.outcome]),
+            (f"{seconds:7.2f} s  ", "dim"),
+            inert(end.summary, 600),
+        )
+        self.console.print(row)
+        if end.next and not end.outcome.finished:
+            self.console.print(Text.assemble((" " * 34, ""), ("do: ", "bold"), inert(end.next, 600)))
+
+    def _open(self, step: Step) -> None:
+        columns = (
+            SpinnerColumn(),
+            TextColumn(f"[bold]{step:<8}"),
+            BarColumn(20),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+        )
+        self._bar = Progress(*columns, console=self.console, transient=True)
+        self._bar.add_task("", total=100)
+        self._bar.start()
+
+    def close(self) -> None:
+        """Take the bar away: before a question, and at a step's end."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def ask(self, plan: Plan) -> tuple[bool, str] | None:
+        """Show the card and ask; None when nobody sits at a terminal."""
+        self.close()
+        self.console.print(card(plan))
+        if not (self.console.is_terminal and sys.stdin.isatty()):
+            return None
+        return Confirm.ask("Go on?", console=self.console, default=False), operator()
+
+
+def always(terminal: Terminal) -> object:
+    """Answers yes for a person who said --yes, and shows the card all the same."""
+
+    def ask(plan: Plan) -> tuple[bool, str]:
+        terminal.close()
+        terminal.console.print(card(plan))
+        return True, f"{operator()} (--yes)"
+
+    return ask
+
+
+def card(plan: Plan) -> Panel:
+    """The blast-radius card: what will be done, to what, what it touches, what undoes it."""
+    table = Table.grid(padding=(0, 1))
+    table.add_column(justify="right", style="bold")
+    table.add_column(overflow="fold")
+    for key, value in plan.blast.items():
+        table.add_row(key, line(_words(value)))
+    table.add_row("", "")
+    for number, action in enumerate(plan.actions, start=1):
+        table.add_row(str(number), _action(action))
+    return Panel(table, title=f"{plan.step}: {len(plan.actions)} action(s)", border_style="yellow", expand=False)
+
+
+def _action(action: Action) -> Text:
+    undo = ("can be undone", "green") if action.undo else ("cannot be undone", "red")
+    return Text.assemble(
+        (action.kind, "bold"),
+        f" on {inert(action.on)}: {inert(action.target, 200)}\n",
+        (f"{inert(action.reason, 300)}; ", "dim"),
+        undo,
+    )
+
+
+def _words(value: object) -> str:
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
+
+
+@contextmanager
+def watching(console: Console) -> Iterator[Terminal]:
+    """A terminal that is left tidy, also after an error."""
+    terminal = Terminal(console)
+    try:
+        yield terminal
+    finally:
+        terminal.close()

@@ -1,0 +1,75 @@
+"""The doors: what a person or a sender asks becomes a request for an incident. Knows files and alerts; must not know a terminal."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from tasks import alerts, site
+from tasks.case import Request
+from tasks.choose import choose
+from tasks.model import Alert, ConfigError, Mode, Remote, inert
+from tasks.settings import Host, Site
+
+
+def operator() -> str:
+    """Who is at work, as the journal and the custody record name them: HEMOSTAT_OPERATOR, else the login behind sudo."""
+    return os.environ.get("HEMOSTAT_OPERATOR") or os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+def by_hand(
+    folder: Path, host: str, remote: str, playbook: str, reason: str, overrides: Sequence[str] = ()
+) -> tuple[Site, Request]:
+    """A person names a host and a remote.
+
+    Raises:
+        ConfigError: a file is wrong, or host, remote or playbook is not what the files know.
+    """
+    known = site.load(folder)
+    request = Request(
+        host=known.host(host),
+        remote=Remote.parse(remote),
+        playbook=known.playbook(playbook),
+        operator=operator(),
+        reason=reason,
+        overrides=tuple(overrides),
+    )
+    return known, request
+
+
+def by_alert(
+    folder: Path, source: str, raw: bytes, mode: Mode = Mode.LIVE, playbook: str = ""
+) -> tuple[Site, list[Request]]:
+    """A sensor tells: each alert becomes a request for the inventory host that it means.
+
+    Raises:
+        ConfigError: the bytes are no alert of that source, or no inventory host has the victim's address.
+    """
+    known = site.load(folder)
+    found = alerts.parse(source, raw, known.policy.inside)
+    return known, [_request(known, alert, mode, playbook) for alert in found]
+
+
+def _request(known: Site, alert: Alert, mode: Mode, playbook: str) -> Request:
+    chosen = known.playbook(playbook) if playbook else choose(known, alert)
+    victim = _victim(known, alert.host)
+    return Request(victim, alert.remote, chosen, operator(), mode, f"alert: {alert.signature}", alert)
+
+
+def _victim(known: Site, name: str) -> Host:
+    """By inventory name, or by address."""
+    if name in known.hosts:
+        return known.hosts[name]
+    try:
+        found = known.at(Remote.parse(name).address)
+    except ConfigError:
+        found = None
+    if found is None:
+        raise ConfigError(
+            f"the alert's victim {inert(name)!r} is no host of the inventory",
+            "nothing was done",
+            "add its address to a host in inventory/hosts.yaml, or run `hemostat respond HOST --remote ADDRESS`",
+        )
+    return found

@@ -59,13 +59,7 @@ def _request(known: Site, alert: Alert, mode: Mode, playbook: str) -> Request:
 
 
 def _victim(known: Site, name: str) -> Host:
-    """By inventory name, or by address."""
-    if name in known.hosts:
-        return known.hosts[name]
-    try:
-        found = known.at(Remote.parse(name).address)
-    except ConfigError:
-        found = None
+    found = known.meant(name)
     if found is None:
         raise ConfigError(
             f"the alert's victim {inert(name)!r} is no host of the inventory",

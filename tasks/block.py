@@ -144,7 +144,12 @@ def _tried(case: Case, t: Target) -> Blocked:
 
 def listing(session: Session, t: Target) -> Listing:
     """What the device itself says of its list now."""
-    return t.firewall.read(t.entry, session.ask(t.firewall.look(t.entry)))
+    return ask_for(session, t.firewall, t.entry)
+
+
+def ask_for(session: Session, firewall: Firewall, entry: Entry) -> Listing:
+    """The same for any entry, as `plan` and `check` want it."""
+    return firewall.read(entry, session.ask(firewall.look(entry)))
 
 
 def look(session: Session, t: Target) -> Look:

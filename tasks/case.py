@@ -20,7 +20,7 @@ from tasks.model import Alert, ConfigError, Incident, Json, Mode, Refused, Remot
 from tasks.own_path import OwnPath
 from tasks.settings import Host, Playbook, Site
 from tasks.state import Plan, State, absorb, fold
-from tasks.transports import reach
+from tasks.transports import device, reach
 from tasks.transports.hands import Hands
 
 # What the report and the journal show of a host: never a credential, not even its reference.
@@ -140,7 +140,7 @@ class Case:
     @property
     def locks(self) -> Path:
         """Where the lock files of devices stand: the same folder for every incident of this site."""
-        return Path(self.site.folder) / ".hemostat" / "locks"
+        return device.lock_folder(self.site)
 
     def close(self) -> None:
         self.journal.close()

@@ -50,7 +50,7 @@ _MISSING: dict[Needs, tuple[str, str]] = {
 def gate(step: str, state: State) -> None:
     """Let the step pass or raise Refused with what is missing and what to do."""
     needs, override = next((n, o) for s, n, o in GATES if s == step)
-    if _holds(needs, state) or (override and override in state.incident.overrides):
+    if _holds(needs, state) or (override and override in state.overrides):
         return
     seen, do = _MISSING[needs]
     raise Refused(f"order:{needs}", f"{step} may not run: {seen}", do, override)

@@ -25,7 +25,7 @@ def admit(case: Case) -> None:
     try:
         guards.admit(incident.remote, case.site.policy, own, incident.mode, today)
     except Refused as error:
-        guards.admit(incident.remote, case.site.policy, own, incident.mode, today, incident.overrides)
+        guards.admit(incident.remote, case.site.policy, own, incident.mode, today, case.state.overrides)
         case.record("guard", guard=error.guard, override=error.override, by=incident.operator, seen=error.seen)
 
 

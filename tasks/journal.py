@@ -115,7 +115,10 @@ class Journal:
         return self.records[-1].hash if self.records else GENESIS
 
     def close(self) -> None:
-        os.close(self._file)
+        """Give the incident free; a second call does nothing."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
 
 
 @contextmanager

@@ -10,7 +10,8 @@ The vocabulary of the journal, kind by kind, with the keys of `data`:
 | verdict | verdict | confirm |
 | interval | seconds, how | triage: the beacon's interval as learnt from the samples |
 | sample | step, at, connections | confirm, triage, verify |
-| guard | step, guard, override, by | a guard that an override lifted |
+| override | word, by, reason | a person who lifts a guard by its name |
+| guard | guard, override, by, seen | a guard that an override lifted |
 | plan | step, actions, digest, blast | block, cleanup, undo |
 | approval.asked / .given / .refused | step, digest, by, via, reason | block, cleanup, undo; a person |
 | intent / receipt | step, action, before / step, receipt | every act; step is "undo" for one that takes back |
@@ -112,6 +113,7 @@ class State:
     reports: dict[str, str] = field(default_factory=dict)
     playbook: Playbook | None = None
     flow_run: str = ""
+    overrides: set[str] = field(default_factory=set)
 
     def act(self, action_id: str, step: str) -> Act | None:
         """The act of that id in that step ("undo" for taking back) that still counts: none if it was taken back or done anew since."""
@@ -154,6 +156,7 @@ def fold(records: Iterable[Record]) -> State:
     first = whole[0].data
     playbook = typed(Playbook, first["playbook"]) if "playbook" in first else None
     state = State(typed(Incident, first["incident"]), first.get("host", {}), [], playbook=playbook)
+    state.overrides |= set(state.incident.overrides)
     for record in whole:
         absorb(state, record)
     return state
@@ -191,7 +194,15 @@ def _skipped(state: State, data: dict[str, Json]) -> None:
 
 
 def _redo(state: State, data: dict[str, Json]) -> None:
-    state.ends.pop(Step(data["step"]), None)
+    """A step that is done anew takes all later ones with it: they stood on what it found."""
+    order = list(Step)
+    for step in order[order.index(Step(data["step"])) :]:
+        state.ends.pop(step, None)
+        state.skipped.pop(step, None)
+
+
+def _override(state: State, data: dict[str, Json]) -> None:
+    state.overrides.add(data["word"])
 
 
 def _verdict(state: State, data: dict[str, Json]) -> None:
@@ -277,6 +288,7 @@ _HANDLERS = {
     "step.ended": _ended,
     "step.skipped": _skipped,
     "step.redo": _redo,
+    "override": _override,
     "verdict": _verdict,
     "interval": _interval,
     "plan": _plan,

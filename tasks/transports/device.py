@@ -18,7 +18,7 @@ import paramiko
 
 from tasks.firewalls.shape import Command, Firewall
 from tasks.model import TargetError, Unreachable, inert
-from tasks.settings import Host
+from tasks.settings import Host, Site
 from tasks.transports import ssh
 from tasks.transports.hands import Ran
 
@@ -27,6 +27,11 @@ LOCK_WAIT = 60.0
 # Measured: nft's netlink dump ends with EINTR when another process changes the rules meanwhile. That is no "absent".
 TRANSIENT = rb"Interrupted system call|Resource (?:temporarily unavailable|busy)"
 RETRIES = 5
+
+
+def lock_folder(site: Site) -> Path:
+    """Where the lock files of a site's devices stand: one folder for all its incidents."""
+    return Path(site.folder) / ".hemostat" / "locks"
 
 
 class Session(Protocol):

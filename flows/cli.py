@@ -1,0 +1,36 @@
+"""`hemostat`: the command line. Knows words, tables and exit codes; must not import Prefect, which a run starts when it needs it."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from flows import cli_read, cli_run
+from flows.cli_out import CODES_HELP, complain
+from tasks.model import HemostatError
+
+app = typer.Typer(
+    name="hemostat",
+    help="Stops the bleeding when a host calls home: confirm, block, triage, collect, cleanup, verify, report.",
+    epilog=CODES_HELP,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+cli_run.add_to(app)
+cli_read.add_to(app)
+
+
+def main() -> None:
+    """The console script: every error that is not a bug becomes one message and an exit code."""
+    try:
+        app()
+    except HemostatError as error:
+        sys.exit(complain(error))
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

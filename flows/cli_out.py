@@ -1,0 +1,88 @@
+"""What the commands share: where things stand, how facts are printed, which exit code a run has. Knows no step."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic_core import to_json
+from rich.console import Console
+from rich.table import Table
+
+from flows.console import RESULTS, line
+from tasks.model import Check, ConfigError, HemostatError, Json, Outcome, Result, StepEnd
+
+CODES = {
+    Outcome.DONE: 0,
+    Outcome.NOTHING_TO_DO: 0,
+    Outcome.FAILED: 1,
+    Outcome.REFUSED: 3,
+    Outcome.UNREACHABLE: 4,
+    Outcome.WAITING: 5,
+}
+USAGE = 2
+TAMPERED = 6
+CODES_HELP = (
+    "Exit codes: 0 done or nothing to do, 1 failed, 2 your files or words are wrong, 3 a guard refused, "
+    "4 host or device unreachable, 5 waits for approval, 6 verify found a change."
+)
+
+SiteFolder = Annotated[
+    Path, typer.Option("--site", envvar="HEMOSTAT_SITE", help="Folder with inventory/ and playbooks/.")
+]
+Reports = Annotated[
+    Path | None,
+    typer.Option("--reports", envvar="HEMOSTAT_REPORTS", help="Folder of the incidents; default SITE/reports."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
+IncidentId = Annotated[str, typer.Argument(metavar="ID", help="Incident id, an unambiguous part of it, or `last`.")]
+
+
+def reports_of(site: Path, reports: Path | None) -> Path:
+    """The folder of the incidents."""
+    return (reports or site / "reports").absolute()
+
+
+def console() -> Console:
+    """Standard output; wide enough for a log when it is no terminal."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
+    return Console(highlight=False, width=width, soft_wrap=not sys.stdout.isatty())
+
+
+def facts(value: Json) -> None:
+    """Print facts as JSON for a program."""
+    typer.echo(to_json(value, indent=1, inf_nan_mode="strings").decode())
+
+
+def complain(error: HemostatError) -> int:
+    """One message on standard error, in three parts, and the exit code."""
+    err = Console(stderr=True, highlight=False, soft_wrap=True)
+    err.print(line(error.tried, "bold red"))
+    for label, text in (("saw", error.seen), ("do", error.do)):
+        for number, part in enumerate(text.splitlines() or ()):
+            err.print(line(f"  {label if number == 0 else '':<4}{part}"))
+    override = getattr(error, "override", None)
+    if override:
+        err.print(line(f"  or  if you are sure: --override {override}"))
+    return USAGE if isinstance(error, ConfigError) else CODES[error.outcome]
+
+
+def code_of(end: StepEnd | None) -> int:
+    """The exit code of a run."""
+    return CODES[end.outcome] if end else 0
+
+
+def show_checks(out: Console, checks: list[Check]) -> None:
+    """A table of checks, the failed ones last, where a tired person looks."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "check", "expected", "observed"):
+        table.add_column(column, overflow="fold")
+    order = (Result.PASS, Result.UNKNOWN, Result.FAIL)
+    for check in sorted(checks, key=lambda c: order.index(c.result)):
+        table.add_row(
+            line(check.result, RESULTS[check.result]), line(check.name), line(check.expected), line(check.observed)
+        )
+    out.print(table)

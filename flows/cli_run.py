@@ -1,0 +1,174 @@
+"""The commands that act: respond, alert, plan, approve, resume, undo, drill. Knows words; what they do is in flows and tasks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows import doors, runs
+from flows.cli_out import AsJson, IncidentId, Reports, SiteFolder, code_of, console, facts, reports_of
+from tasks.case import find
+from tasks.model import ConfigError, Step
+
+Yes = Annotated[
+    bool, typer.Option("--yes", help="Approve without asking; the card is shown and journalled all the same.")
+]
+Override = Annotated[
+    list[str] | None, typer.Option("--override", help="Lift a guard by its name; journalled. May be repeated.")
+]
+UsePrefect = Annotated[
+    bool, typer.Option("--prefect/--no-prefect", envvar="HEMOSTAT_USE_PREFECT", help="Show the run in Prefect.")
+]
+TheRemote = Annotated[
+    str, typer.Option("--remote", metavar="IP[:PORT]", help="The address that the host must not talk to.")
+]
+Here = Path()
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    for command in (respond, alert, plan, approve, resume, undo, drill):
+        app.command()(command)
+
+
+def respond(
+    host: Annotated[str, typer.Argument(help="The victim's inventory name.")],
+    remote: TheRemote,
+    playbook: Annotated[str, typer.Option(help="A file of playbooks/, without its suffix.")] = "beacon",
+    reason: Annotated[str, typer.Option(help="Why, for the postmortem.")] = "",
+    override: Override = None,
+    yes: Yes = False,
+    prefect: UsePrefect = True,
+    site: SiteFolder = Here,
+    reports: Reports = None,
+    as_json: AsJson = False,
+) -> None:
+    """Open an incident for one host and run the seven steps."""
+    known, request = doors.by_hand(site.absolute(), host, remote, playbook, reason, override or ())
+    options = runs.Options(reports_of(site, reports), yes, prefect, as_json)
+    raise typer.Exit(code_of(runs.respond(known, request, options)))
+
+
+def alert(
+    source: Annotated[str, typer.Argument(help="Who sends it: a file of tasks/alerts/, as suricata or plain.")],
+    file: Annotated[Path, typer.Argument(help="The alert; - is standard input.", allow_dash=True)],
+    playbook: Annotated[str, typer.Option(help="Instead of the one whose trigger fits.")] = "",
+    yes: Yes = False,
+    prefect: UsePrefect = True,
+    site: SiteFolder = Here,
+    reports: Reports = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take an alert as a sensor sent it, and run the seven steps for each incident in it."""
+    raw = sys.stdin.buffer.read() if str(file) == "-" else _bytes(file)
+    known, requests = doors.by_alert(site.absolute(), source, raw, playbook=playbook)
+    options = runs.Options(reports_of(site, reports), yes, prefect, as_json)
+    raise typer.Exit(max(code_of(runs.respond(known, request, options)) for request in requests))
+
+
+def plan(
+    host: Annotated[str, typer.Argument(help="The victim's inventory name.")],
+    remote: TheRemote,
+    playbook: Annotated[str, typer.Option(help="A file of playbooks/, without its suffix.")] = "beacon",
+    override: Override = None,
+    site: SiteFolder = Here,
+    as_json: AsJson = False,
+) -> None:
+    """Read only: guards, one look at the host, the devices' lists, and what a run would say to them."""
+    from flows import planning
+
+    known, request = doors.by_hand(site.absolute(), host, remote, playbook, "", override or ())
+    shown = planning.plan(known, request)
+    if as_json:
+        facts(shown)
+    else:
+        planning.show(console(), shown)
+    raise typer.Exit(0 if shown.would_block else 3)
+
+
+def approve(
+    incident: IncidentId,
+    reject: Annotated[bool, typer.Option("--reject", help="Say no.")] = False,
+    reason: Annotated[str, typer.Option(help="Why, for the postmortem.")] = "",
+    go_on: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on with the run at once.")] = True,
+    prefect: UsePrefect = True,
+    site: SiteFolder = Here,
+    reports: Reports = None,
+    as_json: AsJson = False,
+) -> None:
+    """Approve what the incident waits for, exactly as its card shows it, and go on."""
+    folder = find(reports_of(site, reports), incident)
+    options = runs.Options(folder.parent, False, prefect, as_json)
+    runs.approve(folder, not reject, reason, console())
+    if go_on and not reject:
+        raise typer.Exit(code_of(runs.resume(folder, options)))
+
+
+def resume(
+    incident: IncidentId,
+    redo: Annotated[Step | None, typer.Option(help="Run this step again, and all that stand on it.")] = None,
+    skip: Annotated[Step | None, typer.Option(help="Leave this step out.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the postmortem.")] = "",
+    yes: Yes = False,
+    prefect: UsePrefect = True,
+    site: SiteFolder = Here,
+    reports: Reports = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on where the incident stands; finished steps are never run again by themselves."""
+    if redo and skip:
+        raise ConfigError("--redo and --skip were both given", do="do one, look, then the other")
+    folder = find(reports_of(site, reports), incident)
+    runs.decide(folder, redo, skip, reason)
+    raise typer.Exit(code_of(runs.resume(folder, runs.Options(folder.parent, yes, prefect, as_json))))
+
+
+def undo(
+    incident: IncidentId,
+    step: Annotated[Step | None, typer.Option(help="block or cleanup; default both.")] = None,
+    override: Override = None,
+    yes: Yes = False,
+    site: SiteFolder = Here,
+    reports: Reports = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take back what hemostat changed, last act first; show what cannot be taken back."""
+    if step not in (None, Step.BLOCK, Step.CLEANUP):
+        raise ConfigError(f"{step} changes nothing", do="undo --step block or --step cleanup")
+    folder = find(reports_of(site, reports), incident)
+    steps = (step,) if step else (Step.CLEANUP, Step.BLOCK)
+    raise typer.Exit(runs.undo(folder, steps, tuple(override or ()), runs.Options(folder.parent, yes, False, as_json)))
+
+
+def drill(
+    yes: Yes = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say what it will do and touch, and do nothing.")] = False,
+    beacon: Annotated[
+        str, typer.Option(help="keepalive or short: one long connection, or one for each message.")
+    ] = "keepalive",
+    interval: Annotated[float, typer.Option(help="The beacon's interval in seconds.", min=0.1, max=30)] = 1.0,
+    prefect: UsePrefect = True,
+    site: SiteFolder = Here,
+    reports: Reports = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a real incident on this machine, on loopback and below one folder, and run all seven steps on it."""
+    from flows import drill as drills
+
+    if explain:
+        console().print(drills.EXPLANATION)
+        return
+    options = runs.Options(reports_of(site, reports), yes, prefect, as_json)
+    raise typer.Exit(drills.run(options, beacon, interval))
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(
+            f"read {file}", error.strerror or str(error), "name a readable file, or - for standard input"
+        ) from None

@@ -1,0 +1,105 @@
+"""`hemostat plan`: what a run would find and do. Reads the host and the devices; changes nothing and opens no incident."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from flows.console import line
+from tasks import decide, guards
+from tasks.block import ask_for
+from tasks.case import Request, to_remote
+from tasks.firewalls import Entry, Firewall, load
+from tasks.model import HemostatError, Refused, Verdict
+from tasks.own_path import effective_own_path
+from tasks.secrets import resolve
+from tasks.settings import Host, Site
+from tasks.transports import device, reach
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePlan:
+    """One device: what its list shows now, and what would be said to it."""
+
+    device: str
+    state: str
+    ready: bool
+    commands: tuple[str, ...]
+    to_provision: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a run would find and do; `refused` is the guard's answer, empty if it would pass."""
+
+    host: str
+    remote: str
+    playbook: str
+    refused: str
+    verdict: Verdict | None
+    devices: tuple[DevicePlan, ...]
+
+    @property
+    def would_block(self) -> bool:
+        return not self.refused and bool(self.devices) and all(d.ready for d in self.devices)
+
+
+def plan(site: Site, request: Request) -> Shown:
+    """Look and tell. A refused remote is not asked about on any device."""
+    refused = _refused(site, request)
+    devices = () if refused else tuple(_device(site, request, site.host(name)) for name in request.host.firewalls)
+    return Shown(
+        request.host.name, str(request.remote), request.playbook.name, refused, _verdict(site, request), devices
+    )
+
+
+def _refused(site: Site, request: Request) -> str:
+    own = effective_own_path(site).addresses
+    try:
+        guards.admit(request.remote, site.policy, own, request.mode, datetime.now(UTC).date(), request.overrides)
+    except Refused as error:
+        return f"{error}" + (f" (--override {error.override})" if error.override else "")
+    return ""
+
+
+def _verdict(site: Site, request: Request) -> Verdict | None:
+    try:
+        seen = to_remote(reach(request.host).connections(), request.remote)
+    except HemostatError:
+        return None
+    return decide.verdict(request.remote, seen, 1, site.policy, datetime.now(UTC).date())
+
+
+def _device(site: Site, request: Request, host: Host) -> DevicePlan:
+    firewall: Firewall = load(host.platform)
+    entry = Entry(request.remote, "plan", 0, host.list_name)
+    try:
+        with device.opened(host, firewall, resolve, device.lock_folder(site)) as session:
+            seen = ask_for(session, firewall, entry)
+    except HemostatError as error:
+        return DevicePlan(host.name, str(error), False, ())
+    commands = (
+        () if seen.present else tuple(c.stdin or c.text for c in (*firewall.block(entry, seen), *firewall.cut(entry)))
+    )
+    state = f"{'already denied' if seen.present else 'not denied yet'}; {seen.seen}"
+    return DevicePlan(host.name, state, seen.enforced, commands, seen.missing)
+
+
+def show(out: Console, shown: Shown) -> None:
+    """For a person."""
+    out.print(line(f"{shown.host} → {shown.remote}, playbook {shown.playbook}: nothing was changed", "bold"))
+    out.print(line(f"guards: {shown.refused or 'pass'}", "magenta" if shown.refused else "green"))
+    verdict = (
+        f"{shown.verdict.decision}: {'; '.join(shown.verdict.reasons)}"
+        if shown.verdict
+        else "the host could not be looked at"
+    )
+    out.print(line(f"host: {verdict}"))
+    for item in shown.devices:
+        out.print(line(f"{item.device}: {item.state}", "" if item.ready else "red"))
+        for text in item.commands:
+            out.print(line(f"    would say: {text}"))
+        for text in item.to_provision:
+            out.print(line(f"    put in place once: {text}", "yellow"))

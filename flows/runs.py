@@ -1,0 +1,192 @@
+"""Whole runs as a command starts them: open or reopen, launch, tell how it ended. Knows launches and consoles; no step's inside."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from flows import server as prefect_server
+from flows.cli_out import CODES, console, facts, show_checks
+from flows.console import Terminal, always, line, watching
+from flows.doors import operator
+from flows.engine import Nobody, Watcher
+from flows.launch import Launch, carry_on, urgent
+from flows.server import Server
+from tasks import undo as undoing
+from tasks.acts import Waiting
+from tasks.case import Request, load_state, opened, reopened
+from tasks.model import Approval, ConfigError, Mode, Step, StepEnd
+from tasks.settings import Site
+from tasks.undo import Undone
+
+# Seconds to wait after the run for a Prefect that is still starting, so that its pages show the run.
+PATIENCE = 45.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a command was given: where incidents stand, whether to ask, whether Prefect shows it, whether a program reads along."""
+
+    reports: Path
+    yes: bool
+    prefect: bool
+    as_json: bool
+
+
+def respond(site: Site, request: Request, options: Options) -> StepEnd | None:
+    """Open an incident and run it: the urgent steps first, whatever Prefect does."""
+    with _stage(options) as (launch, out):
+        with opened(options.reports, site, request) as case:
+            folder = case.folder
+            out.print(
+                line(
+                    f"incident {case.incident.id}: {request.host.name} → {request.remote}, playbook {request.playbook.name}",
+                    "bold",
+                )
+            )
+            with _server(options, Path(site.folder) / ".hemostat" / "prefect") as server:
+                urgent(case, launch)
+                case.close()
+                end = carry_on(folder, launch, server, PATIENCE)
+        return _tell(folder, end, options, out)
+
+
+def resume(folder: Path, options: Options) -> StepEnd | None:
+    """Go on with an incident where its journal says it stands."""
+    state = load_state(folder)
+    home = Path(state.incident.site) / ".hemostat" / "prefect"
+    with _stage(options) as (launch, out), _laboratory(folder), _server(options, home) as server:
+        with reopened(folder) as case:
+            urgent(case, launch)
+        end = carry_on(folder, launch, server, PATIENCE)
+        return _tell(folder, end, options, out)
+
+
+def decide(folder: Path, redo: Step | None, skip: Step | None, reason: str) -> None:
+    """Journal that a person wants a step anew, or left out."""
+    if redo or skip:
+        with reopened(folder) as case:
+            case.record("step.redo" if redo else "step.skipped", step=redo or skip, by=operator(), reason=reason)
+
+
+def approve(folder: Path, yes: bool, reason: str, out: Console) -> None:
+    """Answer every plan that waits.
+
+    Raises:
+        ConfigError: nothing waits.
+    """
+    from flows.console import card
+
+    with reopened(folder) as case:
+        state = case.state
+        open_plans = [
+            p
+            for p in state.plans.values()
+            if p.digest in state.asked and p.digest not in {**state.approvals, **state.refusals}
+        ]
+        if not open_plans:
+            raise ConfigError(
+                f"{state.incident.id} waits for no approval", f"it stands at {state.outcome}", "see `hemostat show`"
+            )
+        for plan in open_plans:
+            out.print(card(plan))
+            kind = "approval.given" if yes else "approval.refused"
+            case.record(kind, step=plan.step, digest=plan.digest, by=operator(), via="command line", reason=reason)
+            out.print(line(f"{'approved' if yes else 'refused'} by {operator()}"))
+
+
+def undo(folder: Path, steps: Sequence[Step], overrides: tuple[str, ...], options: Options) -> int:
+    """Take back those steps' acts and say what became of each."""
+    with _stage(options) as (launch, out), _laboratory(folder), reopened(folder) as case:
+        case.ask = launch.ask
+        case.lift(overrides, operator())
+        try:
+            results = undoing.run(case, steps, Approval.ASK)
+        except Waiting as error:
+            out.print(line(f"{error.seen}: {error.do}"))
+            return CODES[error.outcome]
+        if options.as_json:
+            facts(results)
+        else:
+            _show_undone(out, results)
+        return 0 if all(r.back or r.action.undo is None for r in results) else 1
+
+
+def _show_undone(out: Console, results: Sequence[Undone]) -> None:
+    if not results:
+        out.print(line("nothing to take back: no act of ours stands"))
+    for result in results:
+        mark, style = (
+            ("taken back", "green")
+            if result.back
+            else (("cannot be", "yellow") if result.action.undo is None else ("FAILED", "red"))
+        )
+        out.print(
+            line(f"{mark:<12}{result.action.kind} {result.action.target} on {result.action.on}: {result.why}", style)
+        )
+
+
+@contextlib.contextmanager
+def _stage(options: Options) -> Iterator[tuple[Launch, Console]]:
+    """A watcher, someone to ask, and SIGTERM treated like Ctrl-C so that every `with` block ends properly."""
+    out = Console(stderr=True, highlight=False, soft_wrap=True) if options.as_json else console()
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with watching(out) as terminal:
+            yield Launch(_watcher(terminal, options), always(terminal) if options.yes else terminal.ask), out
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _watcher(terminal: Terminal, options: Options) -> Watcher:
+    return Nobody() if options.as_json else terminal
+
+
+@contextlib.contextmanager
+def _server(options: Options, home: Path) -> Iterator[Server | None]:
+    if not options.prefect:
+        yield None
+        return
+    with prefect_server.running(home) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _laboratory(folder: Path) -> Iterator[None]:
+    """A drill's firewall comes up again from its saved state; a live incident's devices are simply there."""
+    if load_state(folder).incident.mode is not Mode.DRILL:
+        yield
+        return
+    from flows.drill import reopened_range
+
+    with reopened_range(folder):
+        yield
+
+
+def _tell(folder: Path, end: StepEnd | None, options: Options, out: Console) -> StepEnd | None:
+    state = load_state(folder)
+    if options.as_json:
+        facts(
+            {
+                "incident": state.incident.id,
+                "folder": str(folder),
+                "outcome": state.outcome,
+                "steps": list(state.ends.values()),
+            }
+        )
+        return end
+    failed = [check for _, check in state.checks if check.result != "pass"]
+    if failed:
+        show_checks(out, failed)
+    out.print(
+        line(f"incident {state.incident.id}: {state.outcome.label if state.outcome else 'no step has run'}", "bold")
+    )
+    out.print(
+        line(f"journal head {state.records[-1].hash} (write it down elsewhere: `hemostat verify` compares it)", "dim")
+    )
+    return end

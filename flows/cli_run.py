@@ -112,6 +112,7 @@ def resume(
     redo: Annotated[Step | None, typer.Option(help="Run this step again, and all that stand on it.")] = None,
     skip: Annotated[Step | None, typer.Option(help="Leave this step out.")] = None,
     reason: Annotated[str, typer.Option(help="Why, for the postmortem.")] = "",
+    override: Override = None,
     yes: Yes = False,
     prefect: UsePrefect = True,
     site: SiteFolder = Here,
@@ -122,7 +123,7 @@ def resume(
     if redo and skip:
         raise ConfigError("--redo and --skip were both given", do="do one, look, then the other")
     folder = find(reports_of(site, reports), incident)
-    runs.decide(folder, redo, skip, reason)
+    runs.decide(folder, redo, skip, reason, override or ())
     raise typer.Exit(code_of(runs.resume(folder, runs.Options(folder.parent, yes, prefect, as_json))))
 
 

@@ -75,7 +75,7 @@ def run(options: runs.Options, beacon: str, interval: float) -> int:
     try:
         with Range(folder / "range", mode, interval) as range_:
             code = _respond(range_, folder, options)
-            score = _score(load_state(folder), range_, options.reports)
+            score = _score(load_state(folder), range_)
     finally:
         if not (folder / "journal.jsonl").exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -112,7 +112,7 @@ def _environment(range_: Range) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def _score(state: State, range_: Range, reports: Path) -> Score:
+def _score(state: State, range_: Range) -> Score:
     alert = state.incident.alert.at if state.incident.alert else state.incident.opened_at
 
     def since(moment: datetime | None) -> float | None:

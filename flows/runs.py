@@ -67,10 +67,12 @@ def resume(folder: Path, options: Options) -> StepEnd | None:
         return _tell(folder, end, options, out)
 
 
-def decide(folder: Path, redo: Step | None, skip: Step | None, reason: str) -> None:
-    """Journal that a person wants a step anew, or left out."""
-    if redo or skip:
-        with reopened(folder) as case:
+def decide(folder: Path, redo: Step | None, skip: Step | None, reason: str, overrides: Sequence[str]) -> None:
+    """Journal that a person wants a step anew or left out, or lifts a guard."""
+    with reopened(folder) as case:
+        for word in overrides:
+            case.record("override", word=word, by=operator(), reason=reason)
+        if redo or skip:
             case.record("step.redo" if redo else "step.skipped", step=redo or skip, by=operator(), reason=reason)
 
 
@@ -104,7 +106,8 @@ def undo(folder: Path, steps: Sequence[Step], overrides: tuple[str, ...], option
     """Take back those steps' acts and say what became of each."""
     with _stage(options) as (launch, out), _laboratory(folder), reopened(folder) as case:
         case.ask = launch.ask
-        case.lift(overrides, operator())
+        for word in overrides:
+            case.record("override", word=word, by=operator())
         try:
             results = undoing.run(case, steps, Approval.ASK)
         except Waiting as error:
@@ -121,14 +124,16 @@ def _show_undone(out: Console, results: Sequence[Undone]) -> None:
     if not results:
         out.print(line("nothing to take back: no act of ours stands"))
     for result in results:
-        mark, style = (
-            ("taken back", "green")
-            if result.back
-            else (("cannot be", "yellow") if result.action.undo is None else ("FAILED", "red"))
-        )
+        mark, style = _mark(result)
         out.print(
             line(f"{mark:<12}{result.action.kind} {result.action.target} on {result.action.on}: {result.why}", style)
         )
+
+
+def _mark(result: Undone) -> tuple[str, str]:
+    if result.back:
+        return "taken back", "green"
+    return ("cannot be", "yellow") if result.action.undo is None else ("FAILED", "red")
 
 
 @contextlib.contextmanager

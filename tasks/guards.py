@@ -49,6 +49,10 @@ def admit(
     meant = meanings(remote.address)
     if any(_in(address, policy.laboratory) for address in meant):
         _only_in_a_drill(remote, mode)
+    elif mode is Mode.DRILL:
+        raise Refused(
+            "laboratory", f"{remote} is no laboratory address, and this is a drill", "a drill blocks nothing real"
+        )
     else:
         _not_reserved(remote, meant)
         _not_internal(remote, meant, policy)

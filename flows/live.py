@@ -1,0 +1,48 @@
+"""`hemostat check --live`: logs in everywhere and reads; changes nothing. Says the lines that are still to be put in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from tasks.block import ask_for
+from tasks.firewalls import Entry, load
+from tasks.model import Check, HemostatError, Remote, Result
+from tasks.secrets import resolve
+from tasks.settings import Host, Site
+from tasks.transports import device, reach
+
+# TEST-NET-1 (RFC 5737): asks about an address that nobody has.
+NOBODY = Remote.parse("192.0.2.254")
+
+
+def try_all(site: Site) -> Iterator[Check]:
+    """Every device and host of the inventory, eight at a time."""
+    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="check") as pool:
+        yield from pool.map(lambda host: _try(site, host), site.hosts.values())
+
+
+def _try(site: Site, host: Host) -> Check:
+    try:
+        return _device(site, host) if host.transport == "device" else _host(host)
+    except HemostatError as error:
+        return Check(host.name, "a login that works", str(error), Result.FAIL)
+
+
+def _device(site: Site, host: Host) -> Check:
+    firewall = load(host.platform)
+    with device.opened(host, firewall, resolve, device.lock_folder(site)) as session:
+        seen = ask_for(session, firewall, Entry(NOBODY, "check", 0, host.list_name))
+    if seen.enforced:
+        return Check(host.name, f"list {host.list_name} is in force", seen.seen, Result.PASS)
+    lines = " / ".join(line.strip() for line in seen.missing)
+    return Check(
+        host.name, f"list {host.list_name} is in force", f"{seen.seen}; put in place once: {lines}", Result.FAIL
+    )
+
+
+def _host(host: Host) -> Check:
+    blind = reach(host).blind()
+    if not blind:
+        return Check(host.name, "everything can be seen", "yes", Result.PASS)
+    return Check(host.name, "everything can be seen", "; ".join(f"{u.what}: {u.why}" for u in blind), Result.UNKNOWN)

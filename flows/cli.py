@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 import typer
@@ -24,6 +25,8 @@ cli_read.add_to(app)
 
 def main() -> None:
     """The console script: every error that is not a bug becomes one message and an exit code."""
+    # Its errors reach the person as our own; what it logs besides would only stand between the lines.
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())
     try:
         app()
     except HemostatError as error:

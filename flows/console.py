@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -92,7 +92,7 @@ class Terminal:
         return Confirm.ask("Go on?", console=self.console, default=False), operator()
 
 
-def always(terminal: Terminal) -> object:
+def always(terminal: Terminal) -> Callable[[Plan], tuple[bool, str] | None]:
     """Answers yes for a person who said --yes, and shows the card all the same."""
 
     def ask(plan: Plan) -> tuple[bool, str]:

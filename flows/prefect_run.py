@@ -49,7 +49,7 @@ def parameters(folder: Path, state: State) -> dict[str, Json]:
 async def _new(client: PrefectClient, folder: Path, state: State) -> FlowRun:
     incident = state.incident
     return await client.create_flow_run(
-        respond,  # type: ignore[arg-type] # Prefect's own Flow type is invariant in its parameters
+        respond,
         name=f"respond {incident.id}",
         parameters=parameters(folder, state),
         tags=[f"incident:{incident.id}", f"host:{incident.host}", incident.mode.value],

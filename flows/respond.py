@@ -52,7 +52,7 @@ async def _steps(case: Case, launch: Launch, tags: list[str]) -> StepEnd | None:
         if step in case.state.skipped:
             continue
         named = one_step.with_options(name=step.value, task_run_name=f"{step} {case.host.name}", tags=tags)
-        await named(case, launch, step, return_state=True)
+        await named(case, launch, step, return_state=True)  # type: ignore[misc]
         end = case.state.ends[step]
         if not end.outcome.finished:
             break

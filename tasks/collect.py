@@ -80,7 +80,7 @@ def _items(case: Case) -> Iterator[Item]:
     for pid in pids:
         yield _file(case, f"/proc/{pid}/exe", f"evidence/process-{pid}/executable", f"executable of process {pid}")
     yield from _readings(case)
-    for path in dict.fromkeys(f.facts[key] for f in loud for key in ("path", "file") if f.facts.get(key)):
+    for path in dict.fromkeys(f.facts[key] for f in loud for key in ("path", "script") if f.facts.get(key)):
         yield _file(case, path, f"evidence/files/{_flat(path)}", "file named by a finding")
     for path in case.playbook.collect.logs:
         if case.hands().stat(path) is not None:

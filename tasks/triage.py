@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from pydantic_core import to_json
 
@@ -38,31 +39,23 @@ def look(case: Case, phase: str) -> list[Finding]:
     """One whole reading of the host, judged; phase "first" is triage, "again" is verification."""
     snapshot = _snapshot(case, phase)
     context = _context(case, snapshot)
-    findings = [f for name in case.playbook.triage.collectors for f in collectors.load(name).judge(snapshot, context)]
-    findings.sort(key=lambda f: -f.score)
+    findings = collectors.judge(case.playbook.triage.collectors, snapshot, context)
     for finding in findings:
         case.record("finding", phase=phase, finding=finding)
     return findings
 
 
-def samples(case: Case) -> list[Connection]:
-    """Every socket to the remote that any sample before the cleanup showed, from the journal."""
+def samples(case: Case) -> list[list[Connection]]:
+    """The sockets to the remote that each sample before the cleanup showed, from the journal."""
     early = (str(Step.CONFIRM), str(Step.TRIAGE))
-    rows = [
-        row
-        for r in case.state.records
-        if r.kind == "sample" and r.data["step"] in early
-        for row in r.data["connections"]
-    ]
-    return list(typed(list[Connection], rows))
+    looks = [r.data["connections"] for r in case.state.records if r.kind == "sample" and r.data["step"] in early]
+    return [typed(list[Connection], look) for look in looks]
 
 
 def learn_interval(case: Case) -> None:
     """Journal the beacon's interval in seconds as the samples show it; None is "not learnt", never zero."""
-    learnt = beacon.interval(samples(case), case.incident.remote)
-    case.record(
-        "interval", seconds=learnt, how="median gap between new sockets" if learnt else "the samples show no rhythm"
-    )
+    learnt = beacon.learn_interval(samples(case), case.incident.remote)
+    case.record("interval", seconds=learnt.seconds, how=learnt.how)
 
 
 def _snapshot(case: Case, phase: str) -> Snapshot:
@@ -112,7 +105,11 @@ _READERS: dict[str, Reader] = {
 def _context(case: Case, snapshot: Snapshot) -> Context:
     return Context(
         remote=case.incident.remote,
-        owners=beacon.attribute(samples(case), case.incident.remote),
+        suspects=beacon.attribute(samples(case), case.incident.remote, snapshot.processes),
+        known_good=tuple(
+            k for k in case.site.policy.known_good if k.counts(datetime.fromtimestamp(snapshot.taken, UTC).date())
+        ),
+        homes=tuple(case.hands().homes()),
         root=case.hands().root,
         now=snapshot.taken,
     )

@@ -71,16 +71,21 @@ def _acts(case: Case) -> Iterator[Check]:
 
 
 def _again(case: Case) -> Check:
-    """Look at everything again: what was loud must be gone, and nothing loud may be new."""
+    """Look at everything again: what a remedy answers for must be gone, and nothing of that weight may be new.
+
+    What is less sure than the cleanup's threshold was left to a person and stands; it is named here, and the report asks about it.
+    """
     findings = triage.look(case, "again")
-    threshold = case.playbook.triage.threshold
+    grave, loud = case.playbook.cleanup.threshold, case.playbook.triage.threshold
+    expected = f"no finding at or above {grave}"
     known = {_key(f) for f in case.state.findings}
-    left = [f for f in findings if f.score >= threshold]
+    left = [f for f in findings if f.score >= grave]
     if not left:
-        return Check("triage again", f"no finding at or above {threshold}", f"{len(findings)} below it", Result.PASS)
+        asked = sum(f.score >= loud for f in findings)
+        return Check("triage again", expected, f"none; {asked} less sure ones are left to a person", Result.PASS)
     new = sum(_key(f) not in known for f in left)
     text = f"{len(left)} left ({new} of them new): " + "; ".join(f"{f.what} ({f.where})" for f in left[:3])
-    return Check("triage again", f"no finding at or above {threshold}", text, Result.FAIL)
+    return Check("triage again", expected, text, Result.FAIL)
 
 
 def _key(finding: Finding) -> tuple[str, str]:

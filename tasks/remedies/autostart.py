@@ -13,6 +13,7 @@ from tasks.remedies.shape import Scope
 from tasks.transports.hands import Hands
 
 kinds = ("autostart.line",)
+WHOLE = ("systemd", "xdg")
 LIMIT = 8 * 1024 * 1024
 
 
@@ -22,12 +23,13 @@ def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
 
 def _first_of_each(findings: Sequence[Finding]) -> list[Finding]:
     """One finding a line, though several rules may speak of it; last lines first, so that line numbers stay true."""
-    lines = {
-        (f.facts["path"], f.facts["line"]): f
-        for f in reversed(findings)
-        if f.facts.get("line") and f.facts.get("autostart")
-    }
+    lines = {(f.facts["path"], f.facts["line"]): f for f in reversed(findings) if one_line(f)}
     return [lines[key] for key in sorted(lines, reverse=True)]
+
+
+def one_line(finding: Finding) -> bool:
+    """A line among others; a unit or desktop entry is bad as a whole."""
+    return finding.rule.startswith("autostart.") and bool(finding.facts["line"]) and finding.facts["kind"] not in WHOLE
 
 
 def _action(finding: Finding, scope: Scope) -> Action:
@@ -37,7 +39,7 @@ def _action(finding: Finding, scope: Scope) -> Action:
         kind="autostart.line",
         on=scope.host,
         target=f"{path}, line {number}",
-        reason=finding.why,
+        reason=finding.what,
         commands=(f"take this line out of {path}: {text}",),
         facts={"path": path, "line": number, "text": text},
         undo=f"put the line back as line {number} of {path}",

@@ -27,9 +27,8 @@ SYSTEM = ("/usr/", "/lib/", "/sbin/", "/bin/")
 
 
 def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
-    processes = {
-        (f.facts["pid"], f.facts["created"]): f for f in reversed(findings) if f.facts.get("created") is not None
-    }
+    of_processes = [f for f in reversed(findings) if f.rule.startswith("process.") and f.facts.get("created")]
+    processes = {(f.facts["pid"], f.facts["created"]): f for f in of_processes}
     return [_action(f, scope) for _, f in sorted(processes.items())]
 
 
@@ -40,7 +39,7 @@ def _action(finding: Finding, scope: Scope) -> Action:
         kind="process.kill",
         on=scope.host,
         target=f"process {facts['pid']} ({facts['exe'] or facts['name']}) and its descendants",
-        reason=finding.why,
+        reason=finding.what,
         commands=(f"SIGSTOP, then SIGKILL to {facts['pid']} and its descendants, parents first",),
         facts=facts,
         undo=None,

@@ -16,18 +16,23 @@ SYSTEM = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/bin/", "/sbin/", "/lib/", "/
 
 
 def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
-    files = {f.facts["file"]: f for f in reversed(findings) if f.facts.get("file") and f.facts.get("file_sha256")}
+    named = [
+        f
+        for f in reversed(findings)
+        if f.rule.startswith(("process.", "file.")) and f.facts["path"] and f.facts["sha256"]
+    ]
+    files = {f.facts["path"]: f for f in named}
     return [_action(f, scope) for path, f in sorted(files.items()) if not path.startswith(SYSTEM)]
 
 
 def _action(finding: Finding, scope: Scope) -> Action:
-    path, sha256 = finding.facts["file"], finding.facts["file_sha256"]
+    path, sha256 = finding.facts["path"], finding.facts["sha256"]
     return Action(
         id=f"cleanup/quarantine/{path}",
         kind="file.quarantine",
         on=scope.host,
         target=path,
-        reason=finding.why,
+        reason=finding.what,
         commands=(f"rename into the vault {scope.vault}, mode 0000",),
         facts={"path": path, "sha256": sha256, "vault": scope.vault},
         undo="rename it back and restore its mode",

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from tasks.model import Action, Finding, Look, Receipt, TargetError
 from tasks.remedies import quarantine
+from tasks.remedies.autostart import one_line
 from tasks.remedies.shape import Scope
 from tasks.transports.hands import Hands
 
@@ -16,7 +17,8 @@ UNITS = (".service", ".timer", ".path", ".socket")
 
 
 def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
-    whole = {f.facts["path"]: f for f in reversed(findings) if f.facts.get("autostart") and not f.facts.get("line")}
+    entries = [f for f in reversed(findings) if f.rule.startswith("autostart.") and not one_line(f)]
+    whole = {f.facts["path"]: f for f in entries}
     return [_action(f, scope) for _, f in sorted(whole.items())]
 
 
@@ -27,7 +29,7 @@ def _action(finding: Finding, scope: Scope) -> Action:
         kind="autostart.file",
         on=scope.host,
         target=path,
-        reason=finding.why,
+        reason=finding.what,
         commands=(
             *_stop_words(path, finding.facts.get("owner", "")),
             f"rename {path} into the vault {scope.vault}, mode 0000",

@@ -53,6 +53,9 @@ class Hands(Protocol):
 
     root: str
 
+    def homes(self) -> Sequence[str]:
+        """The home folders of the host's users, as real paths."""
+
     def boot_time(self) -> float: ...
 
     def blind(self) -> Sequence[Unseen]:

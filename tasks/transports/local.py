@@ -28,6 +28,10 @@ class LocalHands:
     def __init__(self, root: str = "/") -> None:
         self.root = root
 
+    def homes(self) -> Sequence[str]:
+        """From the root's etc/passwd, system accounts left out."""
+        return [path for _, path in local_files.homes(self.root)]
+
     def boot_time(self) -> float:
         """Seconds since the epoch."""
         return procfs.boot_time()
@@ -62,8 +66,7 @@ class LocalHands:
     def files(self, since: float) -> tuple[Sequence[FileSeen], Sequence[Unseen]]:
         """Files below the root's writable folders and homes that changed after `since`, and hidden programs there."""
         folders = [local_files.below(self.root, path) for path in _WRITABLE]
-        homes = [path for _, path in local_files.homes(self.root)]
-        return local_files.recent([*folders, *homes], since)
+        return local_files.recent([*folders, *self.homes()], since)
 
     def details(self, pid: int) -> dict[str, bytes]:
         """cmdline, environ, maps, status, open_files, limits, cgroup, mountinfo …; `unseen` names what was refused."""

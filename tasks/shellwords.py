@@ -11,7 +11,9 @@ from tasks.facts import Autostart
 
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "busybox"})
 _INTERPRETER = re.compile(r"^(?:python|perl|ruby|php|node|lua|tclsh)[\d.]*$")
-_NO_FILE = frozenset({"-c", "-e", "-m", "-r"})
+# Options after which a program text follows, not a file: a shell's -c (-lc, -ec), Python's and Perl's -c, -e, -m.
+_SHELL_TEXT = re.compile(r"^-[a-z]*c$")
+_OTHER_TEXT = re.compile(r"^-(?:[a-zA-Z]*[cemEr])$")
 
 # Words that only introduce the command which follows them.
 _WRAPPERS = frozenset({
@@ -40,12 +42,17 @@ def script(cmdline: tuple[str, ...], cwd: str) -> str:
     """The script that a running interpreter was given, as a whole path; empty for another program or none."""
     if len(cmdline) < 2 or not interprets(cmdline[0]):
         return ""
+    text = _text_option(cmdline[0])
     for word in cmdline[1:]:
-        if word in _NO_FILE:
+        if text.match(word):
             return ""
         if not word.startswith("-"):
             return posixpath.normpath(posixpath.join(cwd or "/", word))
     return ""
+
+
+def _text_option(program: str) -> re.Pattern[str]:
+    return _SHELL_TEXT if program.rpartition("/")[2].lstrip("-") in SHELLS else _OTHER_TEXT
 
 
 def command(entry: Autostart) -> str:
@@ -66,7 +73,7 @@ def started(text: str, home: str) -> list[str]:
     `~`, `$HOME` and `%h` become `home`; other variables are not known and their paths left out. A program without a
     slash comes from PATH and is no path.
     """
-    bare = re.sub(r"[\"'\\\\]", "", text.replace("${HOME}", "$HOME"))
+    bare = _unquoted(text)
     folder, found = home or "/", _LOADS.findall(bare)
     for part in _PARTS.split(bare):
         words = part.split()
@@ -78,19 +85,23 @@ def started(text: str, home: str) -> list[str]:
     return [path for path in whole if "$" not in path]
 
 
+def _unquoted(text: str) -> str:
+    return re.sub(r"[\"'\\\\]", "", text.replace("${HOME}", "$HOME"))
+
+
 def _programs(words: deque[str]) -> Iterator[str]:
     """The program of one simple command, and the script when that program is an interpreter."""
-    wants_script = False
+    interpreter = ""
     while words:
         word = words.popleft()
         if _skipped(word, words):
-            wants_script = wants_script and word not in _NO_FILE
+            interpreter = "" if interpreter and _text_option(interpreter).match(word) else interpreter
         elif interprets(word):
-            wants_script = True
+            interpreter = word
             if "/" in word:
                 yield word
         else:
-            if "/" in word or wants_script:
+            if "/" in word or interpreter:
                 yield word
             return
 
@@ -125,5 +136,6 @@ def mentions(text: str, path: str, own: str, home: str) -> bool:
     """
     ways = {path, own}
     if home and path.startswith(f"{home}/"):
-        ways |= {sign + path[len(home) :] for sign in ("~", "$HOME", "${HOME}", "%h")}
-    return any(re.search(rf"(?<![\w./-]){re.escape(way)}(?![\w./-])", text) for way in ways if "/" in way)
+        ways |= {sign + path[len(home) :] for sign in ("~", "$HOME", "%h")}
+    bare = _unquoted(text)
+    return any(re.search(rf"(?<![\w./-]){re.escape(way)}(?![\w./-])", bare) for way in ways if "/" in way)

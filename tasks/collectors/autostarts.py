@@ -51,7 +51,7 @@ Reason = tuple[str, Sign]
 
 
 def _signs(entry: Autostart, snapshot: Snapshot, context: Context) -> Iterator[Reason]:
-    home = context.home_of(entry.path)
+    home = context.home_for(entry.path)
     yield from _beacon(entry, home, snapshot, context)
     yield from _remote(entry, context)
     yield from _preload(entry, context)
@@ -64,7 +64,10 @@ def _beacon(entry: Autostart, home: str, snapshot: Snapshot, context: Context) -
     """Names a file of the beacon; a system's interpreter that the beacon uses is everyone's and counts for nothing."""
     for process in context.beacons(snapshot):
         for path in files_of(process):
-            if mentions(entry.text, path, context.own(path), home or context.home_of(path)):
+            ways = {path, context.own(path)}
+            if ways & set(_files(entry, home)) or mentions(
+                entry.text, path, context.own(path), home or context.home_of(path)
+            ):
                 words = (
                     f"starts {inert(path, 200)}, the program of process {process.pid}, which talks to {context.remote}"
                 )
@@ -104,7 +107,7 @@ def _starts(entry: Autostart, home: str, snapshot: Snapshot, context: Context) -
         if sign is None or (entry.kind == "profile" and path.endswith(_USUAL)):
             continue
         # Nobody installs a scheduled job to a folder for temporary files.
-        score = sign.score + 10 if sign.score >= 50 else sign.score + 5 * (entry.kind != "profile")
+        score = sign.score + 10 if sign.score >= 50 else sign.score
         gone = ", a file that was deleted while it runs" if path in bad else ""
         yield "autostart.place", Sign(f"starts {inert(path, 200)}{gone}, {sign.words}", score, ATTACK[entry.kind])
 
@@ -125,16 +128,17 @@ def _recent(entry: Autostart, snapshot: Snapshot, context: Context) -> Iterator[
 
 
 def _finding(entry: Autostart, signs: list[Reason], snapshot: Snapshot, context: Context) -> Finding:
-    rule, gravest = max(signs, key=lambda reason: reason[1].score)
-    recent = any(name == "autostart.recent" for name, _ in signs) and rule != "autostart.recent"
-    score = min(gravest.score + _RECENT * recent, 98)
+    # That the file is fresh weighs alone only if nothing else does; else it makes the other reason graver.
+    others = [reason for reason in signs if reason[0] != "autostart.recent"]
+    rule, gravest = max(others or signs, key=lambda reason: reason[1].score)
+    score = min(gravest.score + _RECENT * (0 < len(others) < len(signs)), 98)
     at = f"{inert(entry.path, 400)}:{entry.line}" if entry.line else inert(entry.path, 400)
-    others = "; ".join(dict.fromkeys(f"it {sign.words}" for _, sign in signs))
+    reasons = "; ".join(dict.fromkeys(f"it {sign.words}" for _, sign in signs))
     return Finding(
         rule,
         f"an entry of {entry.kind} {gravest.words}"[:600],
         at,
-        f"{others}. It says: {inert(entry.text, 300)}",
+        f"{reasons}. It says: {inert(entry.text, 300)}",
         score,
         "high" if score >= 85 else "medium" if score >= 50 else "low",
         gravest.attack,
@@ -147,6 +151,6 @@ def _finding(entry: Autostart, signs: list[Reason], snapshot: Snapshot, context:
             "owner": entry.owner,
             "modified": entry.modified,
             "pids": [p.pid for p in context.beacons(snapshot) if rule == "autostart.beacon"],
-            "starts": _files(entry, context.home_of(entry.path))[:8],
+            "starts": _files(entry, context.home_for(entry.path))[:8],
         },
     )

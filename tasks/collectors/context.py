@@ -66,6 +66,12 @@ class Context:
         """The home folder that the path lies in; empty for none."""
         return next((home for home in self.homes if path.startswith(f"{home.rstrip('/')}/")), "")
 
+    def home_for(self, path: str) -> str:
+        """The home folder that `~` means in this file: the one it lies in, or its owner's when it is a user's crontab."""
+        user = path.rpartition("/")[2] if "/spool/cron/" in path else ""
+        named = (home for home in self.homes if user and home.rpartition("/")[2] == user)
+        return self.home_of(path) or next(named, "")
+
     def good(self, address: Address) -> KnownGood | None:
         """The owner's exception for this destination; never for the remote itself."""
         if address == self.remote.address:

@@ -221,6 +221,13 @@ def _looks_open(state: State) -> Iterator[str]:
         yield "The beacon's interval was not learnt: silence was or will be judged by a fixed time."
 
 
+def _notes_open(state: State) -> Iterator[str]:
+    """What a step noted and went on: a file that was not copied, an address that did not resolve."""
+    for record in state.records:
+        if record.kind == "note":
+            yield joined("Noted", record.data.get("about"), record.data.get("text"))
+
+
 def _always_open(state: State) -> Iterator[str]:
     incident = state.incident
     if not any(f.attack.startswith(INITIAL_ACCESS) for f in state.findings):
@@ -240,6 +247,7 @@ _ASKS = (
     _findings_open,
     _evidence_open,
     _looks_open,
+    _notes_open,
     _always_open,
 )
 

@@ -79,6 +79,7 @@ _KIND_TONES = {
     "approval.asked": "held",
     "approval.refused": "held",
     "guard": "held",
+    "override": "held",
     "step.skipped": "held",
     "journal.healed": "held",
 }
@@ -228,7 +229,10 @@ _ONE: dict[str, Callable[[Json], str]] = {
     "step.redo": lambda d: joined(f"{d['step']} shall be done again", d.get("reason")),
     "verdict": _verdict,
     "interval": _interval,
-    "guard": lambda d: f"the guard {d.get('guard')} was lifted by the override {d.get('override')}",
+    "override": lambda d: joined(f"a person lifted the guard {d.get('word')}", d.get("reason")),
+    "guard": lambda d: joined(
+        f"the guard {d.get('guard')} was lifted by the override {d.get('override')}", d.get("seen")
+    ),
     "plan": lambda d: f"planned {many(len(d['actions']), 'action')} (plan {d['digest'][:12]})",
     "approval.asked": _asked,
     "approval.given": _answer("approved"),

@@ -136,12 +136,17 @@ def _facts(state: State, when: Instants) -> tuple[tuple[str, str], ...]:
         ("Operator", incident.operator),
         ("Reason", incident.reason),
         ("Mode", mode),
-        ("Overrides", ", ".join(incident.overrides) or "none"),
+        ("Overrides", ", ".join(_overrides(state)) or "none"),
         ("Opened", stamp(when.opened)),
         ("Contained", stamp(when.contained) if when.contained else containment(state).value),
         ("Closed", stamp(_closed(state, when)) if _closed(state, when) else "still open"),
         ("Prefect flow run", state.flow_run or "none in the journal"),
     )
+
+
+def _overrides(state: State) -> tuple[str, ...]:
+    later = (str(r.data.get("word", "")) for r in state.records if r.kind == "override")
+    return tuple(dict.fromkeys((*state.incident.overrides, *later)))
 
 
 def _alert(alert: Alert) -> str:

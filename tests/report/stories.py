@@ -44,6 +44,7 @@ def refused(story: Story) -> None:
     """A guard refused the block; an override of another guard is on record."""
     story.open(Mode.LIVE)
     story.confirm()
+    story.say("override", 0.1, word="unsure", by="ops", reason="the sensor is sure")
     story.say("guard", 0.1, step="confirm", guard="known-good", override="--not-known-good", by="ops")
     story.start("block")
     story.stop(

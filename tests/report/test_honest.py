@@ -31,7 +31,13 @@ MUST = {
         "The host was not looked at",
         "Everything: the host was not read",
     ),
-    "refused": ("Guards that were lifted", "own-path", "not reached: not blocked"),
+    "refused": (
+        "Guards that were lifted",
+        "own-path",
+        "Overrides | unsure",
+        "a person lifted the guard unsure",
+        "not reached: not blocked",
+    ),
     "failed": ("has no receipt", "not known: begun, no receipt", "not reached: block not proved"),
     "resumed": ("found done after an interruption", "torn last line", "looked again since", "attempt 4"),
     "unproved": ("could not be answered", "**unknown**", "not reached: block partly proved"),
@@ -44,7 +50,7 @@ MUST = {
     "relapsed": ("line 3 is active again", "No action answers this finding (score 84)", "still open"),
     "rule_gone": ("not in the list", "still open"),
     "quiet_counter": ("The block check “counter on fw-1” could not be answered",),
-    "unknown_kind": ("from.the.future", "the owner was called"),
+    "unknown_kind": ("from.the.future", "1. Noted: web-7: the owner was called"),
 }
 MUST_NOT = {
     "clean": (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tasks.model import Action, Decision, Finding, Json, Outcome, Result, Step
 from tasks.report_advice import INITIAL_ACCESS
 from tasks.report_lines import joined, many
-from tasks.report_proofs import Containment, containment, passed, proofs, taken_back, verified
+from tasks.report_proofs import Containment, Proof, containment, passed, proofs, taken_back, verified
 from tasks.state import UNDO, State
 
 
@@ -113,16 +113,22 @@ def answered(finding: Finding, state: State) -> bool:
     """An act of ours that still stands dealt with the very thing that the finding names: the process, or the file (and line)."""
     back = taken_back(state)
     took = (a.action for a in state.acts if a.step == Step.CLEANUP and a.receipt and a.receipt.ok)
-    return any(_names(finding.facts, finding.where) & _names(a.facts, a.target) for a in took if a.id not in back)
+    return any(_about(a.facts, a.target) in _named_by(finding) for a in took if a.id not in back)
 
 
-def _names(facts: Json, text: str) -> set[str]:
-    """What a finding or an action is about. A line of a file is not the whole file, a process is not its program."""
+def _named_by(finding: Finding) -> set[str]:
+    """What an action on would answer the finding: its process; or its file, or that one line of it."""
+    about = _about(finding.facts, finding.where)
+    whole_file = {str(finding.facts["path"])} if finding.facts.get("line") else set()
+    return {about} | whole_file
+
+
+def _about(facts: Json, text: str) -> str:
+    """A process is not its program, a line of a file is not the whole file."""
     if facts.get("pid"):
-        return {f"process {facts['pid']}"}
-    if facts.get("line"):
-        return {f"{facts.get('path')}, line {facts['line']}"}
-    return {str(facts["path"]) if facts.get("path") else text}
+        return f"process {facts['pid']}"
+    path = str(facts.get("path") or text)
+    return f"{path}, line {facts['line']}" if facts.get("line") else path
 
 
 def questions(state: State) -> tuple[str, ...]:
@@ -178,13 +184,22 @@ def _named(action: Action) -> str:
 
 def _checks_open(state: State) -> Iterator[str]:
     for proof in proofs(state.records):
-        check = proof.check
-        if proof.current and check.result is not Result.PASS:
-            word = "failed" if check.result is Result.FAIL else "could not be answered"
-            yield f"The {proof.step} check “{check.name}” {word}: expected {check.expected}; observed {check.observed}"
+        if proof.current and proof.check.result is Result.FAIL:
+            yield _question(proof, "failed")
     for step in (Step.BLOCK, Step.VERIFY):
         if step in state.ends and state.ends[step].outcome is Outcome.DONE and not _checked(state, step):
             yield f"{step.value} ended as done and no check of it is in the journal: it is not proved."
+
+
+def _question(proof: Proof, word: str) -> str:
+    check = proof.check
+    return f"The {proof.step} check “{check.name}” {word}: expected {check.expected}; observed {check.observed}"
+
+
+def _unknown_open(state: State) -> Iterator[str]:
+    for proof in proofs(state.records):
+        if proof.current and proof.check.result is Result.UNKNOWN:
+            yield _question(proof, "could not be answered")
 
 
 def _checked(state: State, step: Step) -> bool:
@@ -207,6 +222,8 @@ def _evidence_open(state: State) -> Iterator[str]:
     for item in state.evidence:
         if item.sha256_at_source and item.sha256_at_source != item.sha256:
             yield f"The copy {item.path} differs from its source: was it written to while it was copied, or changed?"
+    for missed in (state.seal or {}).get("not_copied") or ():
+        yield f"Not copied into the evidence: {missed}"
     if state.evidence and not state.seal:
         yield "The evidence is not sealed: a later change of it would not be noticed."
 
@@ -245,6 +262,7 @@ _ASKS = (
     _plans_open,
     _checks_open,
     _findings_open,
+    _unknown_open,
     _evidence_open,
     _looks_open,
     _notes_open,

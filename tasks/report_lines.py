@@ -187,7 +187,8 @@ def _note(data: Json) -> str:
 
 def _samples(group: list[Record]) -> str:
     counts = [len(r.data.get("connections", ())) for r in group]
-    return f"{many(len(group), 'sample')} of connections: {', '.join(map(str, counts))} to the remote"
+    shown = f"{counts[0]} in each" if len(set(counts)) == 1 else ", ".join(map(str, counts))
+    return f"{many(len(group), 'sample')} of the connections to the remote: {shown}"
 
 
 def _readings(group: list[Record]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tasks.model import Alert, Decision, Finding, Json, Mode, Step, Verdict
@@ -13,6 +13,7 @@ from tasks.report_judge import answered, questions, step_note, summary, unseen, 
 from tasks.report_lines import Moment, duration, joined, many, moments, size, stamp
 from tasks.report_picture import Mark, Picture, draw
 from tasks.report_proofs import Containment, Instants, containment, instants, proofs, verified
+from tasks.report_short import shortened
 from tasks.report_times import Span, aware, busy, human_time, machine_time, spans, traces, waits
 from tasks.state import UNDO, State
 
@@ -70,6 +71,7 @@ class View:
     advice: tuple[tuple[str, str], ...]
     head: str
     records: int
+    root: str = ""
 
 
 def view(state: State, chain_head: str) -> View:
@@ -81,7 +83,7 @@ def view(state: State, chain_head: str) -> View:
     """
     incident, when = state.incident, instants(state)
     line, tone = verdict_line(state)
-    return View(
+    whole = View(
         title=f"{incident.host} called home to {incident.remote}",
         verdict_line=line,
         tone=tone,
@@ -113,6 +115,8 @@ def view(state: State, chain_head: str) -> View:
         head=chain_head,
         records=len(state.records),
     )
+    root = str(state.host.get("root") or "/")
+    return whole if root == "/" else replace(shortened(whole, root), root=root)
 
 
 def _facts(state: State, when: Instants) -> tuple[tuple[str, str], ...]:
@@ -192,9 +196,26 @@ def _metrics(state: State, when: Instants) -> tuple[Metric, ...]:
     )
 
 
+# What the drill's figures are called; times are in seconds.
+_SCORE = {
+    "confirm": "alert to confirmed, s",
+    "contain": "alert to contained, s",
+    "evidence": "alert to evidence sealed, s",
+    "clean": "alert to proved clean, s",
+    "beacons_before": "beacon messages before the block",
+    "beacons_after": "beacon messages after the block",
+    "planted": "traces planted",
+    "missed": "traces missed",
+}
+
+
 def _score(state: State) -> tuple[tuple[str, str], ...]:
     record = next((r for r in reversed(state.records) if r.kind == "score"), None)
-    return _pairs(record.data) if record else ()
+    if record is None:
+        return ()
+    return tuple(
+        (_SCORE.get(key, label), text) for key, (label, text) in zip(record.data, _pairs(record.data), strict=True)
+    )
 
 
 def _pairs(data: Json) -> tuple[tuple[str, str], ...]:

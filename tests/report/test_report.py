@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks import report
+from tasks.model import Action, Finding, Receipt
 from tests.report.refresh import GOLDEN, sample
 from tests.report.stories import STORIES
 from tests.report.story import Story
@@ -54,3 +55,33 @@ def test_golden_sample(name: str) -> None:
     """The sample that people read in the repository is what this version writes."""
     golden = (GOLDEN / name).read_text(encoding="utf-8")
     assert sample()[name] == golden, "if this is meant: `python -m tests.report.refresh`, read the diff, commit it"
+
+
+def test_paths_of_a_drill_are_short(tmp_path: Path) -> None:
+    """Paths below the victim's root are written from there, the root itself is told once, other paths stay whole."""
+    root = "/srv/reports/drill/range/victim"
+    story = Story(tmp_path, {"path": f"{root}/home/deploy/.x"})
+    STORIES["whole"](story)
+    state, head = story.end()
+    state.host["root"] = root
+    text = report.markdown(report.view(state, head))
+    assert "`⟨root⟩/home/deploy/.x (pid 4242)`" in text
+    assert "`/proc/4242/exe`" in text
+    assert text.count(root) == 1, "the root itself stands in the key facts alone"
+
+
+def test_an_action_on_a_file_answers_its_lines(tmp_path: Path) -> None:
+    """Putting a whole unit file off answers a finding on a line of it; a finding on another file stays open."""
+    story = Story(tmp_path)
+    story.open()
+    for path in ("/etc/systemd/system/a.service", "/etc/systemd/system/b.service"):
+        finding = Finding("unit", "starts it", f"{path}:5", "why", 90, "high", "T1543.002", {"path": path, "line": 5})
+        story.say("finding", finding=finding, phase="first")
+    unit = "/etc/systemd/system/a.service"
+    action = Action("1", "autostart.file", "web-7", unit, "starts it", facts={"path": unit})
+    story.act("cleanup", action, Receipt("1", True, True, "gone"))
+    found = {s.finding.where: s.answer for s in report.view(*story.end()).found}
+    assert found == {
+        "/etc/systemd/system/a.service:5": "an action answered it",
+        "/etc/systemd/system/b.service:5": "no action answers it",
+    }

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from inspect import isawaitable
 from pathlib import Path
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
+from prefect.events.worker import EventsWorker
 from prefect.exceptions import ObjectNotFound
 from prefect.flow_engine import run_flow_async
+from prefect.logging.handlers import APILogHandler
 from prefect.states import Pending
 
 from flows.respond import respond
 from tasks.case import load_state
 from tasks.model import Json
 from tasks.state import State
+
+FLUSH_WITHIN = 5.0
 
 
 async def run_flow(folder: Path) -> None:
@@ -29,7 +34,18 @@ async def run_flow(folder: Path) -> None:
         if run.state is None or not run.state.is_pending():
             await client.set_flow_run_state(run.id, Pending(name="Resuming"), force=True)
             run = await client.read_flow_run(run.id)
-    await run_flow_async(respond, flow_run=run, parameters=parameters(folder, state), return_type="state")
+    try:
+        await run_flow_async(respond, flow_run=run, parameters=parameters(folder, state), return_type="state")
+    finally:
+        await _flush()
+
+
+async def _flush() -> None:
+    """Task states and logs are sent in the background; our server ends soon, so they must be out before."""
+    await APILogHandler.aflush()
+    pending = EventsWorker.drain_all(timeout=FLUSH_WITHIN, at_exit=False)
+    if isawaitable(pending):
+        await pending
 
 
 def parameters(folder: Path, state: State) -> dict[str, Json]:

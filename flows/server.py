@@ -119,6 +119,7 @@ def settings(home: Path, url: str) -> dict[str, str]:
         "PREFECT_CLIENT_MAX_RETRIES": "1",
         "PREFECT_API_REQUEST_TIMEOUT": "5",
         "PREFECT_LOGGING_LEVEL": "INFO",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # its pages show the log; the terminal is the run's
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     }
 

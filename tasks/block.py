@@ -133,6 +133,7 @@ def _tried(case: Case, t: Target) -> Blocked:
         )
         sessions = _cut(case, session, t)
         after = listing(session, t)
+        case.record("counter", step=Step.BLOCK, on=t.host.name, hits=after.hits)
         if receipt.changed and case.playbook.block.save:
             session.ask(t.firewall.save())
         return Blocked(

@@ -26,6 +26,9 @@ from tasks.transports.hands import Hands
 # What the report and the journal show of a host: never a credential, not even its reference.
 PUBLIC = ("name", "hostname", "platform", "transport", "groups", "firewalls", "site", "owner", "criticality", "root")
 
+# Seconds, at the least, between two looks inside one sample.
+POLL = 0.01
+
 Say = Callable[[str, float | None], None]
 
 
@@ -215,18 +218,23 @@ def load_state(folder: Path) -> State:
     return fold(read(folder / NAME))
 
 
-def sample(case: Case, step: Step, count: int, window: float, stop_at_first: bool = False) -> list[list[Connection]]:
-    """Look `count` times, spread over `window` seconds, for sockets to the remote; each look is journalled.
+def sample(
+    case: Case, step: Step, count: int, window: float, stop_at_first: bool = False, stare: bool = False
+) -> list[list[Connection]]:
+    """Look `count` times over `window` seconds for sockets to the remote; each look is journalled.
 
     Args:
         stop_at_first: the first sight is enough (confirm); otherwise every sample is taken (triage, verify).
+        stare: a look lasts until it sees a socket with its owner, at the longest until the next one is due: a short connect stands
+            open for milliseconds, and only then shows whose it is. The very first look of confirm never waits.
     """
     looks: list[list[Connection]] = []
     pause = window / max(count - 1, 1)
     begun = time.monotonic()
     for number in range(count):
         time.sleep(max(0.0, begun + number * pause - time.monotonic()))
-        looks.append(to_remote(case.hands().connections(), case.incident.remote))
+        until = begun + min(number + 1, count - 1) * pause if stare and not (stop_at_first and number == 0) else 0.0
+        looks.append(_stare(case, until))
         case.record("sample", step=step, number=number + 1, of=count, connections=looks[-1])
         case.say(
             f"sample {number + 1} of {count}: {len(looks[-1])} socket(s) to {case.incident.remote}",
@@ -235,6 +243,24 @@ def sample(case: Case, step: Step, count: int, window: float, stop_at_first: boo
         if stop_at_first and looks[-1]:
             break
     return looks
+
+
+def _stare(case: Case, until: float) -> list[Connection]:
+    """Look again and again until an owned socket shows or the time (monotonic) is over; the fullest sight counts."""
+    best: list[Connection] = []
+    while True:
+        begun = time.monotonic()
+        seen = to_remote(case.hands().connections(), case.incident.remote)
+        best = max(best, seen, key=_worth)
+        now = time.monotonic()
+        if any(c.pid is not None for c in best) or now >= until:
+            return best
+        # Never more than half of one core of the victim's: on a machine with many processes a look is dear.
+        time.sleep(max(POLL, now - begun))
+
+
+def _worth(seen: list[Connection]) -> tuple[bool, int]:
+    return any(c.pid is not None for c in seen), len(seen)
 
 
 def to_remote(connections: Iterable[Connection], remote: Remote) -> list[Connection]:

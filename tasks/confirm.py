@@ -20,7 +20,7 @@ def run(case: Case) -> StepEnd:
     admit(case)
     rule = case.playbook.confirm
     try:
-        looks = sample(case, Step.CONFIRM, rule.samples, rule.window, stop_at_first=True)
+        looks = sample(case, Step.CONFIRM, rule.samples, rule.window, stop_at_first=True, stare=True)
     except Unreachable as error:
         case.record("note", about="confirm", text=str(error))
         looks = []

@@ -20,6 +20,7 @@ The vocabulary of the journal, kind by kind, with the keys of `data`:
 | evidence / evidence.sealed | evidence / manifest, sha256, items, bytes | collect |
 | report.written | files (name to sha256), head | report |
 | prefect | flow_run, url or unavailable | the flows |
+| cut / counter | step, on, commands / step, on, hits | block: sessions that were ended, the deny rule's counter |
 | note | text, and what it is about | anyone |
 | score | the drill's figures | the drill |
 | journal.healed | lost_bytes, kept_in | the journal |

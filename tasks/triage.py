@@ -29,7 +29,7 @@ def run(case: Case) -> StepEnd:
         Unreachable: the host does not answer.
     """
     rule = case.playbook.triage
-    sample(case, Step.TRIAGE, rule.samples, rule.window)
+    sample(case, Step.TRIAGE, rule.samples, rule.window, stare=True)
     learn_interval(case)
     findings = look(case, "first")
     return _end(case, findings)

@@ -26,7 +26,7 @@ def run(case: Case) -> StepEnd:
         Unreachable: the host does not answer: it is not known whether it is clean.
     """
     before = dict(_rules(case))
-    checks = [_silence(case), *_acts(case), _again(case)]
+    checks = [_silence(case), *_acts(case), _again(case), _talker(case, before)]
     checks += _devices(before, dict(_rules(case)))
     for check in checks:
         case.record("check", step=Step.VERIFY, check=check)
@@ -108,18 +108,53 @@ def _devices(before: dict[str, Listing | HemostatError], after: dict[str, Listin
     for name, now in after.items():
         then = before.get(name)
         if isinstance(now, HemostatError) or isinstance(then, HemostatError) or then is None:
-            yield Check(
-                f"rule on {name}",
-                "the block still stands",
-                str(now if isinstance(now, HemostatError) else then),
-                Result.UNKNOWN,
-            )
+            why = str(now if isinstance(now, HemostatError) else then)
+            yield Check(f"rule on {name}", "the block still stands", why, Result.UNKNOWN)
             continue
         yield decide.rule_check(name, now)
         if then.hits is not None and now.hits is not None:
             knocks = now.hits - then.hits
             result = Result.FAIL if knocks else Result.PASS
             yield Check(f"knocking on {name}", "no denied packet while we watched", f"{knocks} denied", result)
+
+
+def _talker(case: Case, now: dict[str, Listing | HemostatError]) -> Check:
+    """Was what talked to the remote removed, or did we only remove something else while it slept?
+
+    Either a process was caught with its socket to the remote and is gone, or the devices denied its knocks up to the cleanup (and
+    the check `knocking` shows that they ended).
+    """
+    expected = "what talked to the remote is known to be gone"
+    caught = {f.facts["pid"] for f in case.state.findings if f.rule == "process.talks" and f.sure != "low"}
+    killed = {
+        a.action.facts["pid"] for a in case.state.acts if a.action.kind == "process.kill" and a.receipt and a.receipt.ok
+    }
+    if caught and caught <= killed:
+        return Check(
+            "the talker",
+            expected,
+            f"process {', '.join(map(str, sorted(caught)))} was caught talking and is gone",
+            Result.PASS,
+        )
+    knocks = sum(_knocks(case, name, seen) for name, seen in now.items())
+    if killed and not caught and knocks:
+        return Check("the talker", expected, f"{knocks} knocks were denied until the cleanup", Result.PASS)
+    seen = (
+        f"caught talking and alive or unknown: {sorted(caught - killed)}"
+        if caught
+        else "no process was ever caught talking to it"
+    )
+    return Check("the talker", expected, seen, Result.UNKNOWN)
+
+
+def _knocks(case: Case, name: str, seen: Listing | HemostatError) -> int:
+    """Denied packets between the block and now, as far as the device counts."""
+    block = [
+        r.data["hits"]
+        for r in case.state.records
+        if r.kind == "counter" and r.data["on"] == name and r.data["hits"] is not None
+    ]
+    return seen.hits - block[-1] if block and isinstance(seen, Listing) and seen.hits is not None else 0
 
 
 def _end(checks: list[Check]) -> StepEnd:

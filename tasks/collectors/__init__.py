@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+from dataclasses import replace
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -36,7 +37,21 @@ def load(artefact: str) -> Collector:
     return cast(Collector, import_module(f"tasks.collectors.{artefact}"))
 
 
+# A process finding of this score condemns the process by itself: what starts it and what it runs is judged with it.
+GRAVE = 70
+
+
 def judge(names: tuple[str, ...], snapshot: Snapshot, context: Context) -> list[Finding]:
-    """The findings of these collectors, the gravest first."""
+    """The findings of these collectors, the gravest first.
+
+    A beacon of short connects may never be caught with its socket. When a process is condemned by its own signs, all is judged once
+    more with that known, so that its persistence is found as a caught one's would be.
+    """
+    found = _judge(names, snapshot, context)
+    marked = frozenset(f.facts["pid"] for f in found if f.rule.startswith("process.") and f.score >= GRAVE)
+    return _judge(names, snapshot, replace(context, marked=marked)) if marked else found
+
+
+def _judge(names: tuple[str, ...], snapshot: Snapshot, context: Context) -> list[Finding]:
     found = [finding for name in names for finding in load(name).judge(snapshot, context)]
     return sorted(found, key=lambda f: (-f.score, f.rule, f.where))

@@ -68,9 +68,7 @@ def _beacon(entry: Autostart, home: str, snapshot: Snapshot, context: Context) -
             if ways & set(_files(entry, home)) or mentions(
                 entry.text, path, context.own(path), home or context.home_of(path)
             ):
-                words = (
-                    f"starts {inert(path, 200)}, the program of process {process.pid}, which talks to {context.remote}"
-                )
+                words = f"starts {inert(path, 200)}, the program of process {process.pid}, {context.guilt(process)}"
                 yield "autostart.beacon", Sign(words, 95, ATTACK[entry.kind])
                 return
 

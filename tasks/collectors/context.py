@@ -25,6 +25,7 @@ class Context:
         now: seconds since the epoch.
         root: the host's root; on a drill's victim nothing outside it is judged.
         sha256: the hash that the alert named, if it did.
+        marked: pids of processes that their own signs condemn, though no sample caught them with a socket to the remote.
     """
 
     remote: Remote
@@ -34,15 +35,24 @@ class Context:
     now: float = 0.0
     root: str = "/"
     sha256: str = ""
+    marked: frozenset[int] = frozenset()
 
     def suspect(self, process: Process) -> Suspect | None:
         """The suspicion that stands against this very process."""
         return next((s for s in self.suspects if s.pid == process.pid and s.created in (0.0, process.created)), None)
 
     def beacons(self, snapshot: Snapshot) -> list[Process]:
-        """The processes that were seen talking to the remote, those only named by a command line left out."""
-        sure = [p for p in snapshot.processes if (s := self.suspect(p)) and s.confidence in ("medium", "high")]
-        return [p for p in sure if self.judged(p)]
+        """The processes that were seen talking to the remote or that their own signs condemn; a mere mention is left out."""
+        return [p for p in snapshot.processes if (self.talks(p) or p.pid in self.marked) and self.judged(p)]
+
+    def talks(self, process: Process) -> bool:
+        """Was the process seen with a socket to the remote?"""
+        suspect = self.suspect(process)
+        return suspect is not None and suspect.confidence in ("medium", "high")
+
+    def guilt(self, process: Process) -> str:
+        """What stands against a process of `beacons`, in words."""
+        return f"which talks to {self.remote}" if self.talks(process) else "which its own signs condemn"
 
     def near_start(self, snapshot: Snapshot, *times: float) -> bool:
         """Did one of these moments fall near the start of a beacon?"""

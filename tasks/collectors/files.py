@@ -40,10 +40,10 @@ def _signs(file: FileSeen, snapshot: Snapshot, context: Context) -> Iterator[Rea
 def _beacon(file: FileSeen, snapshot: Snapshot, context: Context) -> Iterator[Reason]:
     for process in context.beacons(snapshot):
         if file.path in files_of(process):
-            words = f"is the program of process {process.pid}, which talks to {context.remote}"
+            words = f"is the program of process {process.pid}, {context.guilt(process)}"
             yield "file.beacon", Sign(words, 90, "T1105")
         elif _copy(file, process):
-            words = f"is a copy (same SHA-256) of the program of process {process.pid}, which talks to {context.remote}"
+            words = f"is a copy (same SHA-256) of the program of process {process.pid}, {context.guilt(process)}"
             yield "file.beacon", Sign(words, 85, "T1105")
 
 

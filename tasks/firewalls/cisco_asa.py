@@ -112,6 +112,9 @@ def provision(name: str) -> tuple[str, ...]:
         f"object-group network {name}",
         f" network-object host {DUMMY}",
         " exit",
+        "! INSIDE_IN stands for the list that `show running-config access-group` shows inbound on the inside interface",
         f"access-list INSIDE_IN line 1 extended deny ip any object-group {name}",
+        "! only if no list is bound there yet, permit the rest and bind it; to bind another list would replace yours",
+        "access-list INSIDE_IN extended permit ip any any",
         "access-group INSIDE_IN in interface inside",
     )

@@ -1,0 +1,38 @@
+# Two commands for a newcomer: `make drill` and `make test`. Everything they need is installed by bootstrap.sh into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: drill test check format lock bench clean
+
+drill: .venv/ready
+	$(BIN)/hemostat drill $(ARGS)
+
+test: check
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/hemostat check
+
+format: .venv/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# Exact versions with hashes, for every platform, without the address of any registry.
+lock: .venv/ready
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --universal \
+	  --python-version 3.11 --custom-compile-command "make lock" --quiet --output-file requirements.lock
+
+bench: .venv/ready
+	$(BIN)/python -m tests.bench $(ARGS)
+
+.venv/ready: requirements.lock pyproject.toml bootstrap.sh
+	./bootstrap.sh $(PYTHON)
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

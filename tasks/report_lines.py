@@ -242,6 +242,7 @@ _ONE: dict[str, Callable[[Json], str]] = {
     "receipt": _receipt,
     "check": _check,
     "cut": lambda d: f"sessions to the remote were cut on {d.get('on')}: {'; '.join(d.get('commands', ()))}",
+    "counter": lambda d: f"the deny rule's counter on {d.get('on')} stands at {d.get('hits', 'unknown')}",
     "evidence.sealed": _sealed,
     "report.written": lambda d: f"report written: {', '.join(d['files'])}",
     "prefect": _prefect,

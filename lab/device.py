@@ -18,7 +18,8 @@ class Faults:
 
     `delay` is seconds before each answer, `cut_after` the byte of output at which the connection breaks, `drop_after` a
     regular expression: a line that it finds is obeyed and the connection breaks before the prompt. `full` is the number
-    of members that a group holds at most.
+    of members that a group holds at most. `locked` is another administrator who holds the configuration, `refuse_commit`
+    a commit that does not pass its checks; both only where the platform has them.
     """
 
     delay: float = 0.0
@@ -27,6 +28,8 @@ class Faults:
     wrong_enable: bool = False
     refuse_config: bool = False
     full: int | None = None
+    locked: bool = False
+    refuse_commit: bool = False
 
     def drops(self, line: str) -> bool:
         return bool(self.drop_after and re.search(self.drop_after, line))

@@ -10,7 +10,7 @@ from pathlib import Path
 from tasks import alerts, site
 from tasks.case import Request
 from tasks.choose import choose
-from tasks.model import Alert, ConfigError, Mode, Remote, inert
+from tasks.model import Alert, ConfigError, Mode, Remote
 from tasks.settings import Host, Site
 
 
@@ -59,11 +59,11 @@ def _request(known: Site, alert: Alert, mode: Mode, playbook: str) -> Request:
 
 
 def _victim(known: Site, name: str) -> Host:
-    found = known.meant(name)
-    if found is None:
+    try:
+        return known.meant(name)
+    except ConfigError as error:
         raise ConfigError(
-            f"the alert's victim {inert(name)!r} is no host of the inventory",
-            "nothing was done",
+            f"find the alert's victim: {error.tried}",
+            f"{error.seen}; nothing was done".removeprefix("; "),
             "add its address to a host in inventory/hosts.yaml, or run `hemostat respond HOST --remote ADDRESS`",
-        )
-    return found
+        ) from None

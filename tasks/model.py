@@ -14,6 +14,8 @@ from typing import Any
 Json = Any
 Address = IPv4Address | IPv6Address
 
+_SEEN = "give the address that was seen on the wire, as 203.0.113.9, 203.0.113.9:443 or [2001:db8::9]:443"
+
 
 class Outcome(StrEnum):
     """How a step ended: exactly one of these, and every door shows it under this name."""
@@ -282,13 +284,15 @@ class Bug(HemostatError):
 def parse_address(text: str) -> Address:
     """Read one IP address; ConfigError for anything else. IPv4-mapped IPv6 becomes IPv4."""
     if "%" in text:
-        raise ConfigError(f"{inert(text)!r} has a zone id", "a zone is one host's own name for a link, no remote", "")
+        raise ConfigError(
+            f"{inert(text)!r} has a zone id", "a zone is one host's own name for a link, no remote", _SEEN
+        )
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
         raise ConfigError(
             f"{inert(text)!r} is not an IP address",
-            do="give the address that was seen on the wire, as 203.0.113.9 or [2001:db8::9]:443",
+            do=_SEEN,
         ) from None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
@@ -299,11 +303,11 @@ def _split_port(text: str) -> tuple[str, int | None]:
         host, closed, rest = text[1:].partition("]")
         port = rest.removeprefix(":") if rest.startswith(":") else ""
         if not closed or (rest and not port):
-            raise ConfigError(f"{inert(text)!r} is not [address]:port")
+            raise ConfigError(f"{inert(text)!r} is not [address]:port", do=_SEEN)
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
         if not port:
-            raise ConfigError(f"{inert(text)!r} ends in a colon without a port")
+            raise ConfigError(f"{inert(text)!r} ends in a colon without a port", do=_SEEN)
     else:
         return text, None
     return host, parse_port(port) if port else None

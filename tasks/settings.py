@@ -235,7 +235,9 @@ class Site:
         if name in self.playbooks:
             return self.playbooks[name]
         raise ConfigError(
-            f"there is no playbook {inert(name)!r}", f"playbooks/ has {', '.join(sorted(self.playbooks))}"
+            f"there is no playbook {inert(name)!r}",
+            f"playbooks/ has {', '.join(sorted(self.playbooks))}",
+            "name one of them, without its suffix, or add one",
         )
 
     def at(self, address: Address) -> Host | None:

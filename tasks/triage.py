@@ -62,6 +62,7 @@ def _snapshot(case: Case, phase: str) -> Snapshot:
     hands, now = case.hands(), time.time()
     found: dict[str, Sequence[object]] = {}
     unseen: list[Unseen] = list(hands.blind())
+    _keep(case, phase, "host", [{"boot": hands.boot_time(), "taken": now, "homes": list(hands.homes())}], unseen)
     wanted = case.playbook.triage.collectors
     for number, name in enumerate(wanted):
         case.say(f"reading {name}", number / len(wanted))

@@ -10,7 +10,7 @@ import typer
 
 from flows import doors, runs
 from flows.cli_out import AsJson, IncidentId, Reports, SiteFolder, code_of, console, facts, reports_of
-from tasks.case import find
+from tasks.case import find, load_state
 from tasks.model import ConfigError, Step
 
 Yes = Annotated[
@@ -30,7 +30,7 @@ Here = Path()
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (respond, alert, plan, approve, resume, undo, drill):
+    for command in (respond, alert, plan, approve, resume, undo, drill, ui):
         app.command()(command)
 
 
@@ -164,6 +164,20 @@ def drill(
         return
     options = runs.Options(reports_of(site, reports), yes, prefect, as_json)
     raise typer.Exit(drills.run(options, beacon, interval))
+
+
+def ui(
+    incident: Annotated[
+        str, typer.Argument(metavar="[ID]", help="A drill, whose Prefect has a database of its own.")
+    ] = "",
+    site: SiteFolder = Here,
+    reports: Reports = None,
+) -> None:
+    """Keep the embedded Prefect server up, for the pages of past runs, until Ctrl-C."""
+    home = site.absolute()
+    if incident:
+        home = Path(load_state(find(reports_of(site, reports), incident)).incident.site)
+    runs.serve_pages(home, console())
 
 
 def _bytes(file: Path) -> bytes:

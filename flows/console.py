@@ -62,7 +62,7 @@ class Terminal:
             inert(end.summary, 600),
         )
         self.console.print(row)
-        if end.next and not end.outcome.finished:
+        if end.next:
             self.console.print(Text.assemble((" " * 34, ""), ("do: ", "bold"), inert(end.next, 600)))
 
     def _open(self, step: Step) -> None:

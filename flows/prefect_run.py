@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from inspect import isawaitable
 from pathlib import Path
 from uuid import UUID
@@ -9,7 +10,7 @@ from uuid import UUID
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.events.worker import EventsWorker
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, Pause
 from prefect.flow_engine import run_flow_async
 from prefect.logging.handlers import APILogHandler
 from prefect.states import Pending
@@ -35,7 +36,8 @@ async def run_flow(folder: Path) -> None:
             await client.set_flow_run_state(run.id, Pending(name="Resuming"), force=True)
             run = await client.read_flow_run(run.id)
     try:
-        await run_flow_async(respond, flow_run=run, parameters=parameters(folder, state), return_type="state")
+        with suppress(Pause):  # the flow's own word for "waits for approval"
+            await run_flow_async(respond, flow_run=run, parameters=parameters(folder, state), return_type="state")
     finally:
         await _flush()
 

@@ -20,7 +20,7 @@ from flows.server import Server
 from tasks import undo as undoing
 from tasks.acts import Waiting
 from tasks.case import Request, load_state, opened, reopened
-from tasks.model import Approval, ConfigError, Mode, Step, StepEnd
+from tasks.model import Approval, ConfigError, Mode, Step, StepEnd, TargetError
 from tasks.settings import Site
 from tasks.undo import Undone
 
@@ -65,6 +65,20 @@ def resume(folder: Path, options: Options) -> StepEnd | None:
             urgent(case, launch)
         end = carry_on(folder, launch, server, PATIENCE)
         return _tell(folder, end, options, out)
+
+
+def serve_pages(site: Path, out: Console) -> None:
+    """Start the site's Prefect server, say where its pages are, and wait for Ctrl-C."""
+    with prefect_server.running(site / ".hemostat" / "prefect") as server:
+        if not server.wait():
+            raise TargetError(
+                "start Prefect", "it did not answer in time", f"see {site / '.hemostat' / 'prefect' / 'server.log'}"
+            )
+        out.print(line(f"Prefect's pages: {server.ui}", "bold"))
+        if not server.foreign:
+            out.print(line(f"they ask for the line in {server.password_file}"))
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
 
 
 def decide(folder: Path, redo: Step | None, skip: Step | None, reason: str, overrides: Sequence[str]) -> None:

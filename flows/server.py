@@ -37,6 +37,11 @@ class Server:
         self.url = self.foreign or ""
 
     @property
+    def password_file(self) -> Path:
+        """What the pages ask for."""
+        return self._home / "auth"
+
+    @property
     def ui(self) -> str:
         """The address of the web pages."""
         return self.url.removesuffix("/api")

@@ -72,6 +72,10 @@ class Waiting(Refused):
 
     outcome = Outcome.WAITING
 
+    def __init__(self, seen: str, do: str) -> None:
+        super().__init__("approval", seen, do)
+        self.tried = ""
+
 
 def approved(case: Case, plan: Plan, rule: Approval) -> str:
     """Who approved this very plan: the playbook, a person earlier, or the person at the terminal now.
@@ -102,7 +106,6 @@ def approved(case: Case, plan: Plan, rule: Approval) -> str:
     answer = case.ask(plan) if case.ask else None
     if answer is None:
         raise Waiting(
-            "approval",
             f"{plan.step} waits for approval of {len(plan.actions)} action(s)",
             f"`hemostat approve {case.incident.id}`",
         )

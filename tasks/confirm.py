@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 from tasks import decide
 from tasks.case import Case, sample
-from tasks.facts import Connection
 from tasks.guarding import admit
 from tasks.model import Outcome, Step, StepEnd, Unreachable, Verdict
 
@@ -27,10 +26,10 @@ def run(case: Case) -> StepEnd:
     seen = [socket for look in looks for socket in look]
     found = decide.verdict(case.incident.remote, seen, len(looks), case.site.policy, datetime.now(UTC).date())
     case.record("verdict", verdict=found)
-    return _end(found, seen)
+    return _end(found)
 
 
-def _end(found: Verdict, seen: list[Connection]) -> StepEnd:
+def _end(found: Verdict) -> StepEnd:
     summary = f"{found.decision} ({found.confidence} %): {'; '.join(found.reasons)}"
     return StepEnd(
         Step.CONFIRM, Outcome.DONE, summary, "" if seen else "the block asks a person if the playbook says so"

@@ -30,7 +30,7 @@ def run(case: Case) -> StepEnd:
     checks += _devices(before, dict(_rules(case)))
     for check in checks:
         case.record("check", step=Step.VERIFY, check=check)
-    return _end(checks)
+    return _end(case, checks)
 
 
 def watch_for(rule: VerifyRule, interval: float | None) -> float:
@@ -73,16 +73,15 @@ def _acts(case: Case) -> Iterator[Check]:
 def _again(case: Case) -> Check:
     """Look at everything again: what a remedy answers for must be gone, and nothing of that weight may be new.
 
-    What is less sure than the cleanup's threshold was left to a person and stands; it is named here, and the report asks about it.
+    What is less sure than the cleanup's threshold was left to a person; the step's end names it, and the report asks about it.
     """
     findings = triage.look(case, "again")
-    grave, loud = case.playbook.cleanup.threshold, case.playbook.triage.threshold
+    grave = case.playbook.cleanup.threshold
     expected = f"no finding at or above {grave}"
     known = {_key(f) for f in case.state.findings}
     left = [f for f in findings if f.score >= grave]
     if not left:
-        asked = sum(f.score >= loud for f in findings)
-        return Check("triage again", expected, f"none; {asked} less sure ones are left to a person", Result.PASS)
+        return Check("triage again", expected, f"none; {len(findings)} less sure ones", Result.PASS)
     new = sum(_key(f) not in known for f in left)
     text = f"{len(left)} left ({new} of them new): " + "; ".join(f"{f.what} ({f.where})" for f in left[:3])
     return Check("triage again", expected, text, Result.FAIL)
@@ -157,7 +156,17 @@ def _knocks(case: Case, name: str, seen: Listing | HemostatError) -> int:
     return seen.hits - block[-1] if block and isinstance(seen, Listing) and seen.hits is not None else 0
 
 
-def _end(checks: list[Check]) -> StepEnd:
+def _left(case: Case) -> list[str]:
+    """Where the findings stand that triage showed as suspicious and no remedy answered for: a person must judge them."""
+    done = {a.action.facts.get("path") for a in case.state.acts if a.step == Step.CLEANUP}
+    killed = {a.action.facts.get("pid") for a in case.state.acts if a.action.kind == "process.kill"}
+    loud = (f for f in case.state.findings if f.score >= case.playbook.triage.threshold)
+    return list(
+        dict.fromkeys(f.where for f in loud if f.facts.get("path") not in done and f.facts.get("pid") not in killed)
+    )
+
+
+def _end(case: Case, checks: list[Check]) -> StepEnd:
     failed = [c for c in checks if c.result is Result.FAIL]
     unknown = [c for c in checks if c.result is Result.UNKNOWN]
     passed = f"{len(checks) - len(failed) - len(unknown)} of {len(checks)} checks passed"
@@ -170,4 +179,8 @@ def _end(checks: list[Check]) -> StepEnd:
             f"{word}, {passed}: {said}",
             "clean by hand or redo triage, collect and cleanup",
         )
-    return StepEnd(Step.VERIFY, Outcome.DONE, f"clean: {passed}")
+    left = _left(case)
+    if not left:
+        return StepEnd(Step.VERIFY, Outcome.DONE, f"clean: {passed}")
+    text = f"clean of what was removed: {passed}; {len(left)} suspicious things are left for a person to judge: {', '.join(left[:4])}"
+    return StepEnd(Step.VERIFY, Outcome.DONE, text, "look at each of them by hand")

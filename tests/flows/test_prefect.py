@@ -14,7 +14,8 @@ from uuid import UUID
 
 import pytest
 
-from flows import doors, runs, server
+from flows import doors, server
+from flows.engine import Nobody
 from flows.launch import Launch, carry_on, urgent
 from flows.server import Server
 from lab.range import Range
@@ -158,27 +159,19 @@ def test_a_dead_prefect_is_noted_and_the_run_goes_on(
     assert notes == [{"unavailable": "its server did not answer in time"}]
 
 
-def test_a_prefect_that_is_killed_meanwhile_does_not_stop_the_run(
-    lab: Range, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """SIGKILL of the server while the flow is in triage: the run goes on without it and loses nothing."""
-    for name in server.settings(tmp_path / "prefect", ""):
-        monkeypatch.setenv(name, "")
-    monkeypatch.delenv("PREFECT_API_URL")
-    with server.running(tmp_path / "prefect") as doomed:
-        assert doomed.wait()
+def test_a_prefect_that_is_killed_meanwhile_does_not_stop_the_run(prefect: Server, lab: Range, tmp_path: Path) -> None:
+    """SIGKILL of the server while the flow is in triage: the run goes on without it, and no step runs twice. Last: it ends the server."""
 
-        class Killer(runs.Nobody):
-            def started(self, step: Step) -> None:
-                if step is Step.TRIAGE and doomed._process is not None:
-                    os.killpg(doomed._process.pid, signal.SIGKILL)
+    class Killer(Nobody):
+        def started(self, step: Step) -> None:
+            if step is Step.TRIAGE and prefect._process is not None:
+                os.killpg(prefect._process.pid, signal.SIGKILL)
 
-        folder, launch = start(lab, tmp_path)
-        launch.watcher = Killer()
-        end = carry_on(folder, launch, doomed, 5)
+    folder, launch = start(lab, tmp_path)
+    launch.watcher = Killer()
+    end = carry_on(folder, launch, prefect, 5)
     assert end is not None and end.outcome is Outcome.DONE, end
     state = load_state(folder)
-    assert [r for r in state.records if r.kind == "prefect" and "unavailable" in r.data], (
-        "the journal does not say that Prefect died"
-    )
+    said = [r for r in state.records if r.kind == "prefect" and "unavailable" in r.data]
+    assert said, "the journal does not say that Prefect died"
     assert all(state.attempts[step] == 1 for step in Step), "a step was executed twice"

@@ -31,6 +31,4 @@ def run(case: Case) -> StepEnd:
 
 def _end(found: Verdict) -> StepEnd:
     summary = f"{found.decision} ({found.confidence} %): {'; '.join(found.reasons)}"
-    return StepEnd(
-        Step.CONFIRM, Outcome.DONE, summary, "" if seen else "the block asks a person if the playbook says so"
-    )
+    return StepEnd(Step.CONFIRM, Outcome.DONE, summary)

@@ -13,16 +13,18 @@ Channel = Literal["cli", "exec"]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One thing said to a device.
+    """One thing said to a device. `{user}` in `text` is the name that we are logged in by.
 
     `expect` is a regular expression that ends the answer; empty means the platform's own prompt. `stdin` is only for
-    exec channels: text that must reach a program as data. `tolerate` is a refusal text that is no failure here.
+    exec channels: text that must reach a program as data. `tolerate` is a refusal text that is no failure here. `patience`
+    is in seconds: what takes the device longer than the host's time-out, such as a commit.
     """
 
     text: str
     expect: str = ""
     stdin: str = ""
     tolerate: str = ""
+    patience: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Listing:
     """What a device says of the list. `enforced` is False when the list is there but no rule in force uses it.
 
     `missing` are the provisioning lines that are not in place; `hits` is the rule's counter where the platform shows
-    one; `note` is what the device keeps beside the entry (an incident id, a rest of its time to live).
+    one; `note` is what the device keeps beside the entry (an incident id, a rest of its time to live). `free` are numbers that
+    new entries may take, where the platform numbers them.
     """
 
     present: bool
@@ -61,6 +64,7 @@ class Listing:
     missing: tuple[str, ...] = ()
     hits: int | None = None
     note: str = ""
+    free: tuple[int, ...] = ()
 
 
 class Firewall(Protocol):

@@ -83,18 +83,19 @@ class Cli:
             raise
 
     def _say(self, command: Command) -> str:
+        text = command.text.replace("{user}", self._host.username)
         try:
-            self._connection.write_channel(command.text + self._connection.RETURN)
+            self._connection.write_channel(text + self._connection.RETURN)
             answer = self._connection.read_until_pattern(
-                command.expect or self._prompt, read_timeout=self._host.timeout
+                command.expect or self._prompt, read_timeout=max(self._host.timeout, command.patience)
             )
         except Exception as error:
             raise Unreachable(
-                f"say {command.text!r} to {self._host.name}",
+                f"say {text!r} to {self._host.name}",
                 _short(error),
                 "its state is not known now: `hemostat resume` reads it again before anything else",
             ) from error
-        return checked(self._host, self._firewall, command, _body(answer, command.text))
+        return checked(self._host, self._firewall, command, _body(answer, text))
 
     def _back_out(self) -> None:
         with contextlib.suppress(TargetError):
@@ -181,6 +182,9 @@ def _netmiko(host: Host, firewall: Firewall, secret: Resolve) -> Iterator[Any]:
                 banner_timeout=host.timeout,
                 read_timeout_override=host.timeout,
             )
+            if host.secret:
+                connection.enable()  # not every driver does so at login; where one did, this only looks
+            connection.read_timeout_override = None  # it would override each command's own patience
         except NetmikoAuthenticationException:
             raise Unreachable(tried, "the login was refused", f"check username and password of {host.name}") from None
         except NetmikoTimeoutException as error:

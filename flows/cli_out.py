@@ -1,4 +1,4 @@
-"""What the commands share: where things stand, how facts are printed, which exit code a run has. Knows no step."""
+"""What the commands share: where things stand, how facts are printed, which exit code an outcome has. Knows no step."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Annotated
 import typer
 from pydantic_core import to_json
 from rich.console import Console
-from rich.table import Table
 
 from flows.console import RESULTS, line
-from tasks.model import Check, ConfigError, HemostatError, Json, Outcome, Result, StepEnd
+from tasks.model import Check, ConfigError, HemostatError, Json, Outcome, Result
 
 CODES = {
     Outcome.DONE: 0,
@@ -46,8 +45,10 @@ def reports_of(site: Path, reports: Path | None) -> Path:
     return (reports or site / "reports").absolute()
 
 
-def console() -> Console:
-    """Standard output; wide enough for a log when it is no terminal."""
+def console(as_json: bool = False) -> Console:
+    """Standard output, or standard error when a program reads JSON from that; wide enough for a log when it is no terminal."""
+    if as_json:
+        return Console(stderr=True, highlight=False, soft_wrap=True)
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200
     return Console(highlight=False, width=width, soft_wrap=not sys.stdout.isatty())
 
@@ -70,19 +71,13 @@ def complain(error: HemostatError) -> int:
     return USAGE if isinstance(error, ConfigError) else CODES[error.outcome]
 
 
-def code_of(end: StepEnd | None) -> int:
-    """The exit code of a run."""
-    return CODES[end.outcome] if end else 0
-
-
 def show_checks(out: Console, checks: list[Check]) -> None:
-    """A table of checks, the failed ones last, where a tired person looks."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("", "check", "expected", "observed"):
-        table.add_column(column, overflow="fold")
+    """One line a passed check, three for any other; the failed ones last, where a tired person looks. Nothing is cut or folded."""
     order = (Result.PASS, Result.UNKNOWN, Result.FAIL)
     for check in sorted(checks, key=lambda c: order.index(c.result)):
-        table.add_row(
-            line(check.result, RESULTS[check.result]), line(check.name), line(check.expected), line(check.observed)
-        )
-    out.print(table)
+        passed = check.result is Result.PASS
+        mark, style = f"{check.result:<8}", RESULTS[check.result]
+        out.print(line(mark, style) + line(f"{check.name}: {check.observed}" if passed else check.name))
+        if not passed:
+            out.print(line(f"        expected {check.expected}"))
+            out.print(line(f"        saw      {check.observed}"))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from flows import doors, runs
-from flows.cli_out import AsJson, IncidentId, Reports, SiteFolder, code_of, console, facts, reports_of
+from flows.cli_out import CODES, AsJson, IncidentId, Reports, SiteFolder, console, facts, reports_of
 from tasks.case import find, load_state
 from tasks.model import ConfigError, Step
 
@@ -49,7 +49,7 @@ def respond(
     """Open an incident for one host and run the seven steps."""
     known, request = doors.by_hand(site.absolute(), host, remote, playbook, reason, override or ())
     options = runs.Options(reports_of(site, reports), yes, prefect, as_json)
-    raise typer.Exit(code_of(runs.respond(known, request, options)))
+    _end(runs.respond(known, request, options), options)
 
 
 def alert(
@@ -66,7 +66,10 @@ def alert(
     raw = sys.stdin.buffer.read() if str(file) == "-" else _bytes(file)
     known, requests = doors.by_alert(site.absolute(), source, raw, playbook=playbook)
     options = runs.Options(reports_of(site, reports), yes, prefect, as_json)
-    raise typer.Exit(max(code_of(runs.respond(known, request, options)) for request in requests))
+    folders = [runs.respond(known, request, options) for request in requests]
+    if as_json:
+        facts([runs.told(folder) for folder in folders])
+    raise typer.Exit(max(map(runs.code, folders)))
 
 
 def plan(
@@ -86,7 +89,7 @@ def plan(
         facts(shown)
     else:
         planning.show(console(), shown)
-    raise typer.Exit(0 if shown.would_block else 3)
+    raise typer.Exit(CODES[shown.outcome])
 
 
 def approve(
@@ -102,9 +105,12 @@ def approve(
     """Approve what the incident waits for, exactly as its card shows it, and go on."""
     folder = find(reports_of(site, reports), incident)
     options = runs.Options(folder.parent, False, prefect, as_json)
-    runs.approve(folder, not reject, reason, console())
+    answers = runs.approve(folder, not reject, reason, console(as_json))
     if go_on and not reject:
-        raise typer.Exit(code_of(runs.resume(folder, options)))
+        runs.resume(folder, options)
+        _end(folder, options)
+    if as_json:
+        facts(answers)
 
 
 def resume(
@@ -124,7 +130,9 @@ def resume(
         raise ConfigError("--redo and --skip were both given", do="do one, look, then the other")
     folder = find(reports_of(site, reports), incident)
     runs.decide(folder, redo, skip, reason, override or ())
-    raise typer.Exit(code_of(runs.resume(folder, runs.Options(folder.parent, yes, prefect, as_json))))
+    options = runs.Options(folder.parent, yes, prefect, as_json)
+    runs.resume(folder, options)
+    _end(folder, options)
 
 
 def undo(
@@ -178,6 +186,12 @@ def ui(
     if incident:
         home = Path(load_state(find(reports_of(site, reports), incident)).incident.site)
     runs.serve_pages(home, console())
+
+
+def _end(folder: Path, options: runs.Options) -> NoReturn:
+    if options.as_json:
+        facts(runs.told(folder))
+    raise typer.Exit(runs.code(folder))
 
 
 def _bytes(file: Path) -> bytes:

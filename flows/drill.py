@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.table import Table
 
 from flows import doors, runs
-from flows.cli_out import code_of, console, facts
+from flows.cli_out import console, facts
 from flows.console import line
 from lab.range import Mode as Beacon
 from lab.range import Range
@@ -74,24 +74,21 @@ def run(options: runs.Options, beacon: str, interval: float) -> int:
         )
     try:
         with Range(folder / "range", mode, interval) as range_:
-            code = _respond(range_, folder, options)
+            _respond(range_, folder, options)
             score = _score(load_state(folder), range_)
     finally:
         if not (folder / "journal.jsonl").exists():
             shutil.rmtree(folder, ignore_errors=True)
     _finish(folder, score, options)
-    return code
+    return runs.code(folder)
 
 
-def _respond(range_: Range, folder: Path, options: runs.Options) -> int:
+def _respond(range_: Range, folder: Path, options: runs.Options) -> None:
     site = folder / "range" / "site"
     range_.write_site(site)
     with _environment(range_):
         known, requests = doors.by_alert(site, "suricata", range_.alert(), Mode.DRILL)
-        request = replace(requests[0], id=folder.name)
-        return code_of(
-            runs.respond(known, request, replace(options, as_json=False) if not options.as_json else options)
-        )
+        runs.respond(known, replace(requests[0], id=folder.name), options)
 
 
 @contextlib.contextmanager
@@ -163,7 +160,7 @@ def _finish(folder: Path, score: Score, options: runs.Options) -> None:
         case.record("score", **{name: getattr(score, name) for name in Score.__slots__})
         report.write(case)
     if options.as_json:
-        facts({"score": score, "report": folder / "report.html"})
+        facts(runs.told(folder) | {"score": score, "report": folder / "report.html"})
         return
     out = console()
     table = Table(title="Score of the drill", title_justify="left", box=None, show_header=False, pad_edge=False)

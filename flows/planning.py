@@ -12,7 +12,7 @@ from tasks import decide, guards
 from tasks.block import ask_for
 from tasks.case import Request, to_remote
 from tasks.firewalls import Entry, Firewall, load
-from tasks.model import HemostatError, Refused, Verdict
+from tasks.model import HemostatError, Outcome, Refused, Verdict
 from tasks.own_path import effective_own_path
 from tasks.secrets import resolve
 from tasks.settings import Host, Site
@@ -21,18 +21,21 @@ from tasks.transports import device, reach
 
 @dataclass(frozen=True, slots=True)
 class DevicePlan:
-    """One device: what its list shows now, and what would be said to it."""
+    """One device: what its list shows now, and what would be said to it; `outcome` is how a block would end by that."""
 
     device: str
     state: str
-    ready: bool
+    outcome: Outcome
     commands: tuple[str, ...]
     to_provision: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a run would find and do; `refused` is the guard's answer, empty if it would pass."""
+    """What a run would find and do; `refused` is the guard's answer, empty if it would pass.
+
+    `outcome` is how the block would end: refused, else as the first device that could not be blocked on, else done.
+    """
 
     host: str
     remote: str
@@ -40,19 +43,21 @@ class Shown:
     refused: str
     verdict: Verdict | None
     devices: tuple[DevicePlan, ...]
-
-    @property
-    def would_block(self) -> bool:
-        return not self.refused and bool(self.devices) and all(d.ready for d in self.devices)
+    outcome: Outcome
 
 
 def plan(site: Site, request: Request) -> Shown:
     """Look and tell. A refused remote is not asked about on any device."""
     refused = _refused(site, request)
     devices = () if refused else tuple(_device(site, request, site.host(name)) for name in request.host.firewalls)
-    return Shown(
-        request.host.name, str(request.remote), request.playbook.name, refused, _verdict(site, request), devices
-    )
+    outcome = Outcome.REFUSED if refused else _outcome(devices)
+    verdict = _verdict(site, request)
+    return Shown(request.host.name, str(request.remote), request.playbook.name, refused, verdict, devices, outcome)
+
+
+def _outcome(devices: tuple[DevicePlan, ...]) -> Outcome:
+    nowhere = Outcome.DONE if devices else Outcome.FAILED
+    return next((d.outcome for d in devices if not d.outcome.finished), nowhere)
 
 
 def _refused(site: Site, request: Request) -> str:
@@ -79,12 +84,14 @@ def _device(site: Site, request: Request, host: Host) -> DevicePlan:
         with device.opened(host, firewall, resolve, device.lock_folder(site)) as session:
             seen = ask_for(session, firewall, entry)
     except HemostatError as error:
-        return DevicePlan(host.name, str(error), False, ())
+        return DevicePlan(host.name, str(error), error.outcome, ())
     commands = (
-        () if seen.present else tuple(c.stdin or c.text for c in (*firewall.block(entry, seen), *firewall.cut(entry)))
+        ()
+        if seen.present or not seen.enforced
+        else tuple(c.stdin or c.text for c in (*firewall.block(entry, seen), *firewall.cut(entry)))
     )
     state = f"{'already denied' if seen.present else 'not denied yet'}; {seen.seen}"
-    return DevicePlan(host.name, state, seen.enforced, commands, seen.missing)
+    return DevicePlan(host.name, state, Outcome.DONE if seen.enforced else Outcome.FAILED, commands, seen.missing)
 
 
 def show(out: Console, shown: Shown) -> None:
@@ -97,8 +104,12 @@ def show(out: Console, shown: Shown) -> None:
         else "the host could not be looked at"
     )
     out.print(line(f"host: {verdict}"))
+    if not (shown.devices or shown.refused):
+        out.print(
+            line(f"{shown.host} has no firewall in the inventory: nothing can be blocked; add firewalls: [NAME]", "red")
+        )
     for item in shown.devices:
-        out.print(line(f"{item.device}: {item.state}", "" if item.ready else "red"))
+        out.print(line(f"{item.device}: {item.state}", "" if item.outcome.finished else "red"))
         for text in item.commands:
             out.print(line(f"    would say: {text}"))
         for text in item.to_provision:

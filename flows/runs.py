@@ -20,7 +20,7 @@ from flows.server import Server
 from tasks import undo as undoing
 from tasks.acts import Waiting
 from tasks.case import Request, load_state, opened, reopened
-from tasks.model import Approval, ConfigError, Mode, Step, StepEnd, TargetError
+from tasks.model import Approval, ConfigError, Json, Mode, Step, TargetError
 from tasks.settings import Site
 from tasks.undo import Undone
 
@@ -38,8 +38,8 @@ class Options:
     as_json: bool
 
 
-def respond(site: Site, request: Request, options: Options) -> StepEnd | None:
-    """Open an incident and run it: the urgent steps first, whatever Prefect does."""
+def respond(site: Site, request: Request, options: Options) -> Path:
+    """Open an incident and run it: the urgent steps first, whatever Prefect does. The incident's folder."""
     with _stage(options) as (launch, out):
         with opened(options.reports, site, request) as case:
             folder = case.folder
@@ -52,19 +52,38 @@ def respond(site: Site, request: Request, options: Options) -> StepEnd | None:
             with _server(options, Path(site.folder) / ".hemostat" / "prefect") as server:
                 urgent(case, launch)
                 case.close()
-                end = carry_on(folder, launch, server, PATIENCE)
-        return _tell(folder, end, options, out)
+                carry_on(folder, launch, server, PATIENCE)
+        _tell(folder, options, out)
+    return folder
 
 
-def resume(folder: Path, options: Options) -> StepEnd | None:
+def resume(folder: Path, options: Options) -> None:
     """Go on with an incident where its journal says it stands."""
     state = load_state(folder)
     home = Path(state.incident.site) / ".hemostat" / "prefect"
     with _stage(options) as (launch, out), _laboratory(folder), _server(options, home) as server:
         with reopened(folder) as case:
             urgent(case, launch)
-        end = carry_on(folder, launch, server, PATIENCE)
-        return _tell(folder, end, options, out)
+        carry_on(folder, launch, server, PATIENCE)
+        _tell(folder, options, out)
+
+
+def told(folder: Path) -> dict[str, Json]:
+    """How a run ended, for a program."""
+    state = load_state(folder)
+    return {
+        "incident": state.incident.id,
+        "folder": str(folder),
+        "outcome": state.outcome,
+        "steps": list(state.ends.values()),
+        "head": state.records[-1].hash,
+    }
+
+
+def code(folder: Path) -> int:
+    """The exit code of a run."""
+    outcome = load_state(folder).outcome
+    return CODES[outcome] if outcome else 0
 
 
 def serve_pages(site: Path, out: Console) -> None:
@@ -90,8 +109,11 @@ def decide(folder: Path, redo: Step | None, skip: Step | None, reason: str, over
             case.record("step.redo" if redo else "step.skipped", step=redo or skip, by=operator(), reason=reason)
 
 
-def approve(folder: Path, yes: bool, reason: str, out: Console) -> None:
-    """Answer every plan that waits.
+def approve(folder: Path, yes: bool, reason: str, out: Console) -> list[dict[str, Json]]:
+    """Answer every plan that waits, and show it.
+
+    Returns:
+        For a program: what was answered, plan by plan.
 
     Raises:
         ConfigError: nothing waits.
@@ -114,6 +136,7 @@ def approve(folder: Path, yes: bool, reason: str, out: Console) -> None:
             kind = "approval.given" if yes else "approval.refused"
             case.record(kind, step=plan.step, digest=plan.digest, by=operator(), via="command line", reason=reason)
             out.print(line(f"{'approved' if yes else 'refused'} by {operator()}"))
+        return [{"step": p.step, "digest": p.digest, "approved": yes, "by": operator()} for p in open_plans]
 
 
 def undo(folder: Path, steps: Sequence[Step], overrides: tuple[str, ...], options: Options) -> int:
@@ -153,7 +176,7 @@ def _mark(result: Undone) -> tuple[str, str]:
 @contextlib.contextmanager
 def _stage(options: Options) -> Iterator[tuple[Launch, Console]]:
     """A watcher, someone to ask, and SIGTERM treated like Ctrl-C so that every `with` block ends properly."""
-    out = Console(stderr=True, highlight=False, soft_wrap=True) if options.as_json else console()
+    out = console(options.as_json)
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with watching(out) as terminal:
@@ -187,25 +210,16 @@ def _laboratory(folder: Path) -> Iterator[None]:
         yield
 
 
-def _tell(folder: Path, end: StepEnd | None, options: Options, out: Console) -> StepEnd | None:
-    state = load_state(folder)
+def _tell(folder: Path, options: Options, out: Console) -> None:
+    """How a run ended, for a person."""
     if options.as_json:
-        facts(
-            {
-                "incident": state.incident.id,
-                "folder": str(folder),
-                "outcome": state.outcome,
-                "steps": list(state.ends.values()),
-            }
-        )
-        return end
+        return
+    state = load_state(folder)
     failed = [check for _, check in state.checks if check.result != "pass"]
     if failed:
         show_checks(out, failed)
-    out.print(
-        line(f"incident {state.incident.id}: {state.outcome.label if state.outcome else 'no step has run'}", "bold")
-    )
+    outcome = state.outcome.label if state.outcome else "no step has run"
+    out.print(line(f"incident {state.incident.id}: {outcome}", "bold"))
     out.print(
         line(f"journal head {state.records[-1].hash} (write it down elsewhere: `hemostat verify` compares it)", "dim")
     )
-    return end

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.range import Range
-from tests.cli.house import QUICK, House, say
+from tests.cli.house import QUICK, House, ended, spawn
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +47,7 @@ def house(lab: Range, tmp_path: Path) -> Iterator[House]:
 @pytest.fixture(scope="session")
 def drilled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished drill. Only to be read: who changes it makes a copy."""
-    reports = tmp_path_factory.mktemp("drill") / "reports"
-    said = say("drill", "--yes", "--no-prefect", "--interval", "0.2", "--reports", reports)
+    folder = tmp_path_factory.mktemp("drill")
+    said = ended(spawn("drill", "--yes", "--no-prefect", "--interval", "0.2", "--reports", "reports", cwd=folder))
     assert said.code == 0, said.text
-    return next(reports.iterdir())
+    return next((folder / "reports").iterdir())

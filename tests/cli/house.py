@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shlex
+import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from flows import cli
 from lab.range import Range
 from tasks.case import incidents
 
+CODE = Path(__file__).parents[2]
 # Everything as short as a test wants it. No beacon speaks to this address, so the verdict is always "unsure", and verify never says
 # that the host is clean.
 REMOTE = "203.0.113.9"
@@ -60,6 +63,25 @@ def say(*words: str | Path, stdin: bytes = b"") -> Said:
         with pytest.raises(SystemExit) as ended:
             cli.main()
     return Said(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+
+def spawn(*words: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+    """Start `hemostat` as a process of its own, in that folder, with nothing of ours in its environment but what is named."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", *map(str, words)],
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "HOME": str(cwd), "PYTHONPATH": str(CODE), **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str], seconds: float = 60) -> Said:
+    """Wait until it ends; what it said."""
+    out, err = process.communicate(timeout=seconds)
+    return Said(process.returncode, out, err)
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
+from types import MappingProxyType
 
 from tasks.facts import Confidence, Connection, Process
 from tasks.model import Remote
@@ -67,11 +68,20 @@ def _ends(c: Connection) -> tuple[object, ...]:
     return c.proto, c.local, c.local_port, c.remote, c.remote_port
 
 
-def attribute(samples: Sequence[Sample], remote: Remote, processes: Iterable[Process] = ()) -> tuple[Suspect, ...]:
+def attribute(
+    samples: Sequence[Sample],
+    remote: Remote,
+    processes: Iterable[Process] = (),
+    odd: Mapping[int, str] = MappingProxyType({}),
+) -> tuple[Suspect, ...]:
     """The processes that talk to the remote, the surest first.
 
     high: an open descriptor of the process was on a socket to the remote. medium: its socket was seen with it in another
-    sample. low: no socket, but its command line names the remote (an administrator's may, too).
+    sample; or sockets to the remote come and go too fast for anyone to be caught, and one process alone is odd. low: several
+    are odd, or a command line names the remote (an administrator's may, too).
+
+    Args:
+        odd: processes that are suspicious for other reasons, with that reason; asked only if no socket shows its owner.
     """
     by_pid = {p.pid: p for p in processes}
     seen: dict[int, list[Connection]] = {}
@@ -79,7 +89,10 @@ def attribute(samples: Sequence[Sample], remote: Remote, processes: Iterable[Pro
         if connection.pid is not None:
             seen.setdefault(connection.pid, []).append(connection)
     found = [_suspect(pid, sockets, remote, len(samples), by_pid.get(pid)) for pid, sockets in seen.items()]
-    found += [_named(p, remote) for p in by_pid.values() if p.pid not in seen and names(p.cmdline, remote)]
+    if not found:
+        found += _guessed(samples, remote, [p for p in by_pid.values() if p.pid in odd], odd)
+    blamed = {s.pid for s in found}
+    found += [_named(p, remote) for p in by_pid.values() if p.pid not in blamed and names(p.cmdline, remote)]
     return tuple(sorted(found, key=lambda s: (-_RANK[s.confidence], s.pid)))
 
 
@@ -90,6 +103,19 @@ def _suspect(pid: int, sockets: Sequence[Connection], remote: Remote, samples: i
     if surest != "high":
         reasons.append("its socket was ownerless when seen, but was its own in another sample")
     return Suspect(pid, process.created if process else 0.0, surest, tuple(reasons))
+
+
+def _guessed(
+    samples: Sequence[Sample], remote: Remote, odd: Sequence[Process], reasons: Mapping[int, str]
+) -> list[Suspect]:
+    """Who may have held the sockets that nobody was caught with: an odd process that was there before the last of them."""
+    ownerless = [c.at for sample in samples for c in sample if talks(c, remote)]
+    there = [p for p in odd if ownerless and p.created <= max(ownerless)]
+    sure: Confidence = "medium" if len(there) == 1 else "low"
+    text = f"sockets to {remote} come and go without an owner being caught, and this process is " + (
+        "the only odd one" if len(there) == 1 else f"one of {len(there)} odd ones"
+    )
+    return [Suspect(p.pid, p.created, sure, (text, reasons[p.pid])) for p in there]
 
 
 def _named(process: Process, remote: Remote) -> Suspect:
@@ -121,16 +147,17 @@ def learn_interval(samples: Sequence[Sample], remote: Remote) -> Interval:
 
 
 def _births(samples: Sequence[Sample], remote: Remote) -> list[float]:
-    ordered = sorted((s for s in samples if s), key=lambda s: s[0].at)
+    ordered = sorted((s for s in samples if s), key=lambda s: max(c.at for c in s))
     births: list[float] = []
-    known: set[tuple[object, ...]] | None = None
-    before = 0.0
+    # A first sample without any socket has no time, but tells that what comes later is new.
+    known: set[tuple[object, ...]] | None = set() if samples and not samples[0] else None
+    before: float | None = None
     for sample in ordered:
-        ends = {_ends(c) for c in sample if talks(c, remote)}
-        if known is not None:
-            fresh = len(ends - known)
-            births += [before + (sample[0].at - before) * (n + 1) / fresh for n in range(fresh)]
-        known, before = (known or set()) | ends, sample[0].at
+        ends, at = {_ends(c) for c in sample if talks(c, remote)}, max(c.at for c in sample)
+        fresh = len(ends - known) if known is not None else 0
+        if fresh:
+            births += [at] if before is None else [before + (at - before) * (n + 1) / fresh for n in range(fresh)]
+        known, before = (known or set()) | ends, at
     return births
 
 

@@ -26,9 +26,6 @@ from tasks.transports.hands import Hands
 # What the report and the journal show of a host: never a credential, not even its reference.
 PUBLIC = ("name", "hostname", "platform", "transport", "groups", "firewalls", "site", "owner", "criticality", "root")
 
-# Seconds, at the least, between two looks inside one sample.
-POLL = 0.01
-
 Say = Callable[[str, float | None], None]
 
 
@@ -246,21 +243,14 @@ def sample(
 
 
 def _stare(case: Case, until: float) -> list[Connection]:
-    """Look again and again until an owned socket shows or the time (monotonic) is over; the fullest sight counts."""
-    best: list[Connection] = []
-    while True:
-        begun = time.monotonic()
-        seen = to_remote(case.hands().connections(), case.incident.remote)
-        best = max(best, seen, key=_worth)
-        now = time.monotonic()
-        if any(c.pid is not None for c in best) or now >= until:
-            return best
-        # Never more than half of one core of the victim's: on a machine with many processes a look is dear.
-        time.sleep(max(POLL, now - begun))
-
-
-def _worth(seen: list[Connection]) -> tuple[bool, int]:
-    return any(c.pid is not None for c in seen), len(seen)
+    """Look once; if no owned socket shows, watch for one until the time (monotonic) is over, and look again."""
+    hands, remote = case.hands(), case.incident.remote
+    seen = to_remote(hands.connections(), remote)
+    left = until - time.monotonic()
+    if left <= 0 or any(c.pid is not None for c in seen):
+        return seen
+    caught = hands.watch(remote, left)
+    return [*to_remote(hands.connections(), remote), *caught]
 
 
 def to_remote(connections: Iterable[Connection], remote: Remote) -> list[Connection]:

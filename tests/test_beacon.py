@@ -132,6 +132,32 @@ def test_a_port_that_was_used_again_goes_to_the_nearer_owner():
     assert settle(samples)[2][0].pid == 11
 
 
+def test_the_only_odd_process_is_guessed():
+    """No socket shows its owner: one odd process is a medium suspicion, several are low ones, a later one is none."""
+    samples = [[socket(10.0, state="TIME_WAIT")], [socket(20.0, 40001, state="TIME_WAIT")]]
+    one, two, late = (Process(pid, 1, created, "x") for pid, created in ((10, 5.0), (11, 6.0), (12, 30.0)))
+    odd = dict.fromkeys((10, 11, 12), "it runs from /tmp")
+    assert [(s.pid, s.confidence) for s in attribute(samples, REMOTE, [one, late], odd)] == [(10, "medium")]
+    assert [(s.pid, s.confidence) for s in attribute(samples, REMOTE, [one, two], odd)] == [(10, "low"), (11, "low")]
+    assert "/tmp" in " ".join(attribute(samples, REMOTE, [one], odd)[0].reasons)
+
+
+def test_nobody_is_guessed_without_need():
+    """An odd process is no suspect when a socket shows its owner, or when no socket was seen at all."""
+    odd = {10: "it runs from /tmp"}
+    caught = attribute(
+        [[socket(1.0, pid=20, inode=5)]], REMOTE, [Process(10, 1, 0.0, "x"), Process(20, 1, 0.0, "y")], odd
+    )
+    assert [(s.pid, s.confidence) for s in caught] == [(20, "high")]
+    assert attribute([[noise(1.0)]], REMOTE, [Process(10, 1, 0.0, "x")], odd) == ()
+
+
+def test_an_empty_first_sample_is_a_baseline():
+    """Samples may hold the sockets to the remote alone: an empty first one tells that all later ones are new."""
+    learnt = learn_interval([[], [socket(10.0)], [socket(20.0, 40001)], [socket(30.0, 40002)]], REMOTE)
+    assert learnt.seconds == 10.0
+
+
 def test_command_line_is_a_low_suspicion():
     """A process whose command line names the remote is told, as low; a longer address is not the remote."""
     processes = [

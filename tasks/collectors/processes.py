@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tasks.beacon import tree
 from tasks.collectors.context import Context, parents
@@ -43,6 +44,16 @@ def judge(snapshot: Snapshot, context: Context) -> list[Finding]:
 
 
 Suspicion = tuple[str, Sign, str]
+# From this weight on a process is odd enough to be asked after when sockets show no owner.
+_ODD = 45
+
+
+def odd(snapshot: Snapshot, context: Context) -> dict[int, str]:
+    """Processes that are odd whatever they talk to, each with its gravest reason: for `tasks.beacon.attribute`."""
+    bare = replace(context, suspects=())
+    judged = {p.pid: [s for _, s, _ in _signs(p, snapshot, bare)] for p in snapshot.processes if bare.judged(p)}
+    gravest = {pid: max(signs, key=lambda s: s.score) for pid, signs in judged.items() if signs}
+    return {pid: f"it {sign.words}" for pid, sign in gravest.items() if sign.score >= _ODD}
 
 
 def _signs(process: Process, snapshot: Snapshot, context: Context) -> Iterator[Suspicion]:

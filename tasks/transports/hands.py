@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from tasks.facts import Autostart, Connection, FileSeen, Process, Unseen
+from tasks.model import Remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,12 @@ class Hands(Protocol):
 
     def connections(self) -> Sequence[Connection]:
         """One sample of every TCP and UDP socket, v4 and v6, with its owner where it can be seen."""
+
+    def watch(self, remote: Remote, seconds: float) -> Sequence[Connection]:
+        """Wait that long and catch sockets to the remote that live shorter than the pause between two samples.
+
+        A transport that cannot look that often only waits.
+        """
 
     def processes(self, pids: Sequence[int] | None = None) -> Sequence[Process]:
         """All processes (or these), also those that the listing hides; executables hashed."""

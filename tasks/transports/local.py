@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import BinaryIO
 
 from tasks.facts import Autostart, Connection, FileSeen, Process, Unseen
-from tasks.model import TargetError, inert
+from tasks.model import Remote, TargetError, inert
 from tasks.transports import local_autostarts, local_change, local_files, local_processes, local_sockets
 from tasks.transports import local_proc as procfs
 from tasks.transports.hands import Fetched, Ran, Stat
@@ -54,6 +54,10 @@ class LocalHands:
     def connections(self) -> Sequence[Connection]:
         """One sample of every TCP and UDP socket of this network namespace, IPv4-mapped IPv6 as IPv4."""
         return local_sockets.sample(time.time())
+
+    def watch(self, remote: Remote, seconds: float) -> Sequence[Connection]:
+        """Look some hundred times a second for sockets to the remote, and at once for who holds them."""
+        return local_sockets.watch(remote, seconds)
 
     def processes(self, pids: Sequence[int] | None = None) -> Sequence[Process]:
         """All processes (or these, if they live), also those that hide; executables hashed through /proc/PID/exe."""

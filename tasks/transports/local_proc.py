@@ -154,6 +154,20 @@ def socket_owners(proc: Path, pids: set[int]) -> tuple[dict[int, set[int]], bool
     return owners, whole
 
 
+def holds(proc: Path, pid: int, inode: int | None) -> bool:
+    """Does this process hold that socket? False also where we may not see it."""
+    wanted, folder = f"socket:[{inode}]", f"{proc}/{pid}/fd"
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 (the hot path: a socket may live for a millisecond)
+    except OSError:
+        return False
+    for name in names:
+        with suppress(OSError):
+            if os.readlink(f"{folder}/{name}") == wanted:  # noqa: PTH115
+                return True
+    return False
+
+
 def _sockets(folder: Path) -> Iterator[int]:
     for path in folder.iterdir():
         with suppress(FileNotFoundError):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ipaddress
 import re
 import struct
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tasks.facts import Confidence, Connection
+from tasks.model import Address, Remote
 from tasks.transports import local_proc as procfs
 
 # include/net/tcp_states.h, under psutil's names.
@@ -29,6 +32,7 @@ _STATES = {
 }
 _TABLES = (("tcp", "tcp"), ("tcp6", "tcp"), ("udp", "udp"), ("udp6", "udp"))
 _SCAN_SECONDS = 3.0
+_PAUSE = 0.002
 _LINE = re.compile(
     r"^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{2})"
     r" \S+ \S+ \S+ +\d+ +\d+ (\d+)"
@@ -57,6 +61,45 @@ def sample(at: float) -> tuple[Connection, ...]:
             again = _look(proc, at, procfs.listed(proc) | secret.keys())
             sight = _merge(sight, again)
     return tuple(_owned(sight, procfs.all_pids_visible()))
+
+
+def watch(remote: Remote, seconds: float) -> tuple[Connection, ...]:
+    """Live TCP sockets to the remote that were caught within `seconds`, each once, with their owner if it was quick enough.
+
+    Reads the kernel's tables every few milliseconds, but rests four times as long as a look takes: a host with very many
+    sockets is looked at less often, not loaded.
+    """
+    deadline = time.monotonic() + seconds
+    caught: dict[int, list[Connection]] = {}
+    with procfs.uncovered() as proc:
+        while (left := deadline - time.monotonic()) > 0:
+            began = time.monotonic()
+            for socket in _live(proc / "self" / "net", remote):
+                if socket.inode and (socket.inode not in caught or caught[socket.inode][0].pid is None):
+                    caught[socket.inode] = _holders(proc, socket)
+            time.sleep(min(left, max(_PAUSE, 4 * (time.monotonic() - began))))
+    return tuple(connection for held in caught.values() for connection in held)
+
+
+def _live(folder: Path, remote: Remote) -> Iterator[Connection]:
+    end = f"{_notation(remote.address)}:" + (f"{remote.port:04X} " if remote.port else "")
+    for name in ("tcp", "tcp6") if remote.address.version == 4 else ("tcp6",):
+        with suppress(FileNotFoundError):
+            text = (folder / name).read_text()
+            if end in text:
+                yield from (c for c in parse(text, "tcp", time.time()) if _talks(c, remote) and c.inode)
+
+
+def _talks(connection: Connection, remote: Remote) -> bool:
+    return connection.remote == str(remote.address) and remote.port in (None, connection.remote_port)
+
+
+def _holders(proc: Path, socket: Connection) -> list[Connection]:
+    """The socket with the first process that holds it: the newest processes are asked first, for time is short."""
+    for pid in sorted(procfs.listed(proc), reverse=True):
+        if procfs.holds(proc, pid, socket.inode):
+            return [replace(socket, pid=pid, owner="high")]
+    return [replace(socket, owner="low")]
 
 
 def _look(proc: Path, at: float, pids: set[int]) -> _Sight:
@@ -127,6 +170,12 @@ def _state(proto: str, number: int) -> str:
     if proto == "udp" and number == 7:
         return "NONE"
     return _STATES.get(number, str(number))
+
+
+def _notation(wanted: Address) -> str:
+    """The end of every notation of this address in the kernel's tables (an IPv4 one may be mapped into IPv6)."""
+    packed = wanted.packed
+    return "".join(f"{word:08X}" for word in struct.unpack(f"={len(packed) // 4}I", packed))
 
 
 def address(digits: str) -> str:

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.facts import Connection
+from tasks.model import Remote
 from tasks.transports import local_proc
 from tasks.transports.local import LocalHands
 from tasks.transports.local_sockets import address, parse
@@ -80,6 +81,29 @@ def test_udp():
         port = bound.getsockname()[1]
         seen = {(c.state, c.local_port == port, c.pid) for c in of_port(port, "udp")}
     assert seen == {("NONE", True, os.getpid()), ("ESTABLISHED", False, os.getpid())}
+
+
+def test_watch_catches_what_samples_miss(python):
+    """Connections that live for 60 ms (as across a real network) are caught between two samples, each with its owner."""
+    child = python("""
+import socket, sys, time
+server = socket.create_server(("127.77.0.2", 0))
+print(server.getsockname()[1], flush=True)
+sys.stdin.readline()
+for _ in range(5):
+    client = socket.create_connection(server.getsockname())
+    peer, _ = server.accept()
+    time.sleep(0.06)
+    client.close(); peer.close()
+    time.sleep(0.02)
+""")
+    remote = Remote.parse(f"127.77.0.2:{child.hello}")
+    child.stdin.write("go\n")
+    child.stdin.flush()
+    caught = LocalHands().watch(remote, 1.0)
+    assert len({c.local_port for c in caught}) == 5
+    assert {(c.remote, c.pid, c.owner) for c in caught} == {("127.77.0.2", child.pid, "high")}
+    assert LocalHands().watch(remote, 0.0) == ()
 
 
 def test_shared_socket_shows_every_holder(python):

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from tasks.facts import Autostart, Connection, FileSeen, Process, Unseen
 from tasks.model import Remote, TargetError, inert
-from tasks.transports import local_autostarts, local_change, local_files, local_processes, local_sockets
+from tasks.transports import local_autostarts, local_change, local_files, local_processes, local_sockets, local_walk
 from tasks.transports import local_proc as procfs
 from tasks.transports.hands import Fetched, Ran, Stat
 
@@ -70,7 +70,7 @@ class LocalHands:
     def files(self, since: float) -> tuple[Sequence[FileSeen], Sequence[Unseen]]:
         """Files below the root's writable folders and homes that changed after `since`, and hidden programs there."""
         folders = [local_files.below(self.root, path) for path in _WRITABLE]
-        return local_files.recent([*folders, *self.homes()], since)
+        return local_walk.recent([*folders, *self.homes()], since)
 
     def details(self, pid: int) -> dict[str, bytes]:
         """cmdline, environ, maps, status, open_files, limits, cgroup, mountinfo …; `unseen` names what was refused."""

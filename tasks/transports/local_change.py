@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -197,25 +198,40 @@ def signal(root: str, pid: int, created: float, number: int) -> bool:
         TargetError: the kernel refuses.
     """
     try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return False
-    except OSError as error:
-        raise TargetError(f"open a handle on process {pid}", error.strerror or str(error)) from None
-    try:
-        with procfs.uncovered() as proc, _refusals(f"signal process {pid}"):
+        with _refusals(f"signal process {pid}"), _handle(pid) as handle, procfs.uncovered() as proc:
             if not _same(proc, pid, created):
                 return False
             _spare_ourselves(proc, pid)
             _inside(proc, pid, root)
-            signals.pidfd_send_signal(handle, number)
+            _send(handle, pid, number)
     except TargetError:
         if not procfs.exists(pid):
             return False
         raise
+    return True
+
+
+@contextmanager
+def _handle(pid: int) -> Iterator[int | None]:
+    """A descriptor on the process; None where the kernel has none (before Linux 5.3): then only the check protects."""
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+        yield None
+        return
+    try:
+        yield handle
     finally:
         os.close(handle)
-    return True
+
+
+def _send(handle: int | None, pid: int, number: int) -> None:
+    if handle is None:
+        os.kill(pid, number)
+    else:
+        signals.pidfd_send_signal(handle, number)
 
 
 def _same(proc: Path, pid: int, created: float) -> bool:

@@ -31,7 +31,7 @@ _STATES = {
     12: "SYN_RECV",
 }
 _TABLES = (("tcp", "tcp"), ("tcp6", "tcp"), ("udp", "udp"), ("udp6", "udp"))
-_SCAN_SECONDS = 3.0
+_SCAN_SECONDS = 1.0
 _PAUSE = 0.002
 _LINE = re.compile(
     r"^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) ([0-9A-F]{2})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import signal
@@ -152,6 +153,20 @@ def test_signal_reaches_a_process_that_stands_in_the_root(hands, victim, start):
     [process] = hands.processes([child.pid])
     assert hands.signal(child.pid, process.created, signal.SIGTERM) is True
     assert child.wait(10) == -signal.SIGTERM
+
+
+def test_signal_without_pidfd(hands, victim, sleeper, monkeypatch):
+    """A kernel without pidfds (before Linux 5.3) is served as well: the same checks, then kill(2)."""
+
+    def none(_pid):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", none)
+    child = sleeper(victim / "home/beacon")
+    [process] = hands.processes([child.pid])
+    assert hands.signal(child.pid, process.created - 60, signal.SIGKILL) is False
+    assert hands.signal(child.pid, process.created, signal.SIGKILL) is True
+    assert child.wait(10) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("pid", [os.getpid(), os.getppid(), 1], ids=["self", "parent", "init"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tasks.model import TargetError
-from tasks.transports import local_files
+from tasks.transports import local_files, local_walk
 from tasks.transports.local import LocalHands
 
 YEAR = 365 * 86400
@@ -125,14 +125,14 @@ def test_bounds_are_told(root, monkeypatch):
     for number in range(20):
         put(root / f"srv/bob/{number}")
     put(root / "srv/bob/program", "\x7fELF", 0o755)
-    monkeypatch.setattr(local_files, "MAX_REPORTED", 3)
+    monkeypatch.setattr(local_walk, "MAX_REPORTED", 3)
     files, unseen = walked(root, 0.0)
     assert "/srv/bob/program" in files, "programs are reported before other files"
     assert len(files) == 3
     assert any(what == "recent files" for what, _ in unseen)
-    monkeypatch.setattr(local_files, "MAX_ENTRIES", 5)
+    monkeypatch.setattr(local_walk, "MAX_ENTRIES", 5)
     assert any("after 5 entries" in why for what, why in walked(root, 0.0)[1] if what == "/srv/bob")
-    monkeypatch.setattr(local_files, "MAX_SECONDS", -1.0)
+    monkeypatch.setattr(local_walk, "MAX_SECONDS", -1.0)
     assert any("seconds" in why for _, why in walked(root, 0.0)[1])
 
 

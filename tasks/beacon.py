@@ -19,12 +19,16 @@ _MAX_CHAIN = 64
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A process that may be the beacon. `created` is 0.0 when only its pid was seen; `reasons` are for a person."""
+    """A process that may be the beacon. `created` is 0.0 when only its pid was seen; `reasons` are for a person.
+
+    `caught` is True only when a socket to the remote was seen in its hands: all else is a guess, however likely.
+    """
 
     pid: int
     created: float
     confidence: Confidence
     reasons: tuple[str, ...]
+    caught: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ def _suspect(pid: int, sockets: Sequence[Connection], remote: Remote, samples: i
     reasons = [f"it held {ports} socket(s) to {remote}, seen in {times} of {samples} samples"]
     if surest != "high":
         reasons.append("its socket was ownerless when seen, but was its own in another sample")
-    return Suspect(pid, process.created if process else 0.0, surest, tuple(reasons))
+    return Suspect(pid, process.created if process else 0.0, surest, tuple(reasons), caught=True)
 
 
 def _guessed(

@@ -100,7 +100,7 @@ def test_attribution_never_blames_a_stranger(made):
     samples = [beacon.sample(t) for t in times]
     caught = any(c.pid == beacon.pid for sample in samples for c in sample)
     suspects = attribute(samples, REMOTE)
-    assert [(s.pid, s.confidence) for s in suspects] == ([(beacon.pid, "high")] if caught else [])
+    assert [(s.pid, s.confidence, s.caught) for s in suspects] == ([(beacon.pid, "high", True)] if caught else [])
 
 
 @given(beacons(), st.randoms(use_true_random=False))
@@ -139,7 +139,9 @@ def test_the_only_odd_process_is_guessed():
     odd = dict.fromkeys((10, 11, 12), "it runs from /tmp")
     assert [(s.pid, s.confidence) for s in attribute(samples, REMOTE, [one, late], odd)] == [(10, "medium")]
     assert [(s.pid, s.confidence) for s in attribute(samples, REMOTE, [one, two], odd)] == [(10, "low"), (11, "low")]
-    assert "/tmp" in " ".join(attribute(samples, REMOTE, [one], odd)[0].reasons)
+    [guess] = attribute(samples, REMOTE, [one], odd)
+    assert "/tmp" in " ".join(guess.reasons)
+    assert not guess.caught, "a guess must never look like a sight"
 
 
 def test_nobody_is_guessed_without_need():

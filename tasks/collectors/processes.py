@@ -69,13 +69,13 @@ def _signs(process: Process, snapshot: Snapshot, context: Context) -> Iterator[S
 
 
 def _talks(process: Process, context: Context) -> Iterator[Suspicion]:
+    """Caught with a socket, or only likely: a guess has a rule of its own, so that nobody takes it for a sight."""
     suspect = context.suspect(process)
     if suspect:
         score = {"high": 90, "medium": 75, "low": 30, "none": 0}[suspect.confidence]
-        words = f"talks to {context.remote}, the address of the alert: {'; '.join(suspect.reasons)}"
-        if suspect.confidence == "low":
-            words = f"may talk to the address of the alert: {'; '.join(suspect.reasons)}"
-        yield "process.talks", Sign(words, score, "T1071"), suspect.confidence
+        rule, verb = ("process.talks", "talks") if suspect.caught else ("process.likely", "may talk")
+        words = f"{verb} to {context.remote}, the address of the alert: {'; '.join(suspect.reasons)}"
+        yield rule, Sign(words, score, "T1071"), suspect.confidence
 
 
 def _known_hash(process: Process, context: Context) -> Iterator[Suspicion]:

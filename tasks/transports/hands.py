@@ -66,9 +66,9 @@ class Hands(Protocol):
         """One sample of every TCP and UDP socket, v4 and v6, with its owner where it can be seen."""
 
     def watch(self, remote: Remote, seconds: float) -> Sequence[Connection]:
-        """Wait that long and catch sockets to the remote that live shorter than the pause between two samples.
+        """Look for sockets to the remote that live shorter than the pause between two samples, up to the first owned one.
 
-        A transport that cannot look that often only waits.
+        A transport that cannot look that often only waits those seconds.
         """
 
     def processes(self, pids: Sequence[int] | None = None) -> Sequence[Process]:

@@ -56,7 +56,7 @@ class LocalHands:
         return local_sockets.sample(time.time())
 
     def watch(self, remote: Remote, seconds: float) -> Sequence[Connection]:
-        """Look some hundred times a second for sockets to the remote, and at once for who holds them."""
+        """Look some hundred times a second for sockets to the remote, and at once for who holds them; ends at the first owner."""
         return local_sockets.watch(remote, seconds)
 
     def processes(self, pids: Sequence[int] | None = None) -> Sequence[Process]:

@@ -64,21 +64,21 @@ def sample(at: float) -> tuple[Connection, ...]:
 
 
 def watch(remote: Remote, seconds: float) -> tuple[Connection, ...]:
-    """Live TCP sockets to the remote that were caught within `seconds`, each once, with their owner if it was quick enough.
+    """Live TCP sockets to the remote, each once, until one is caught with its owner or `seconds` are over.
 
     Reads the kernel's tables every few milliseconds, but rests four times as long as a look takes: a host with very many
     sockets is looked at less often, not loaded.
     """
     deadline = time.monotonic() + seconds
-    caught: dict[int, list[Connection]] = {}
+    caught: dict[int | None, Connection] = {}
     with procfs.uncovered() as proc:
         while (left := deadline - time.monotonic()) > 0:
             began = time.monotonic()
-            for socket in _live(proc / "self" / "net", remote):
-                if socket.inode and (socket.inode not in caught or caught[socket.inode][0].pid is None):
-                    caught[socket.inode] = _holders(proc, socket)
+            caught |= {c.inode: _held(proc, c) for c in _live(proc / "self" / "net", remote)}
+            if any(c.pid is not None for c in caught.values()):
+                break
             time.sleep(min(left, max(_PAUSE, 4 * (time.monotonic() - began))))
-    return tuple(connection for held in caught.values() for connection in held)
+    return tuple(caught.values())
 
 
 def _live(folder: Path, remote: Remote) -> Iterator[Connection]:
@@ -94,12 +94,12 @@ def _talks(connection: Connection, remote: Remote) -> bool:
     return connection.remote == str(remote.address) and remote.port in (None, connection.remote_port)
 
 
-def _holders(proc: Path, socket: Connection) -> list[Connection]:
+def _held(proc: Path, socket: Connection) -> Connection:
     """The socket with the first process that holds it: the newest processes are asked first, for time is short."""
     for pid in sorted(procfs.listed(proc), reverse=True):
         if procfs.holds(proc, pid, socket.inode):
-            return [replace(socket, pid=pid, owner="high")]
-    return [replace(socket, owner="low")]
+            return replace(socket, pid=pid, owner="high")
+    return replace(socket, owner="low")
 
 
 def _look(proc: Path, at: float, pids: set[int]) -> _Sight:

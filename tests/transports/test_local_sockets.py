@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -84,13 +85,13 @@ def test_udp():
 
 
 def test_watch_catches_what_samples_miss(python):
-    """Connections that live for 60 ms (as across a real network) are caught between two samples, each with its owner."""
+    """A connection that lives for 60 ms (as across a real network) is caught between two samples, with its owner, at once."""
     child = python("""
 import socket, sys, time
 server = socket.create_server(("127.77.0.2", 0))
 print(server.getsockname()[1], flush=True)
 sys.stdin.readline()
-for _ in range(5):
+for _ in range(100):
     client = socket.create_connection(server.getsockname())
     peer, _ = server.accept()
     time.sleep(0.06)
@@ -100,8 +101,9 @@ for _ in range(5):
     remote = Remote.parse(f"127.77.0.2:{child.hello}")
     child.stdin.write("go\n")
     child.stdin.flush()
-    caught = LocalHands().watch(remote, 1.0)
-    assert len({c.local_port for c in caught}) == 5
+    began = time.monotonic()
+    caught = LocalHands().watch(remote, 60.0)
+    assert time.monotonic() - began < 30
     assert {(c.remote, c.pid, c.owner) for c in caught} == {("127.77.0.2", child.pid, "high")}
     assert LocalHands().watch(remote, 0.0) == ()
 

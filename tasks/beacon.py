@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
-from types import MappingProxyType
 
 from tasks.facts import Confidence, Connection, Process
 from tasks.model import Remote
@@ -19,16 +18,12 @@ _MAX_CHAIN = 64
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A process that may be the beacon. `created` is 0.0 when only its pid was seen; `reasons` are for a person.
-
-    `caught` is True only when a socket to the remote was seen in its hands: all else is a guess, however likely.
-    """
+    """A process that may be the beacon. `created` is 0.0 when only its pid was seen; `reasons` are for a person."""
 
     pid: int
     created: float
     confidence: Confidence
     reasons: tuple[str, ...]
-    caught: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +67,11 @@ def _ends(c: Connection) -> tuple[object, ...]:
     return c.proto, c.local, c.local_port, c.remote, c.remote_port
 
 
-def attribute(
-    samples: Sequence[Sample],
-    remote: Remote,
-    processes: Iterable[Process] = (),
-    odd: Mapping[int, str] = MappingProxyType({}),
-) -> tuple[Suspect, ...]:
+def attribute(samples: Sequence[Sample], remote: Remote, processes: Iterable[Process] = ()) -> tuple[Suspect, ...]:
     """The processes that talk to the remote, the surest first.
 
     high: an open descriptor of the process was on a socket to the remote. medium: its socket was seen with it in another
-    sample; or sockets to the remote come and go too fast for anyone to be caught, and one process alone is odd. low: several
-    are odd, or a command line names the remote (an administrator's may, too).
-
-    Args:
-        odd: processes that are suspicious for other reasons, with that reason; asked only if no socket shows its owner.
+    sample. low: no socket, but its command line names the remote (an administrator's may, too).
     """
     by_pid = {p.pid: p for p in processes}
     seen: dict[int, list[Connection]] = {}
@@ -93,10 +79,7 @@ def attribute(
         if connection.pid is not None:
             seen.setdefault(connection.pid, []).append(connection)
     found = [_suspect(pid, sockets, remote, len(samples), by_pid.get(pid)) for pid, sockets in seen.items()]
-    if not found:
-        found += _guessed(samples, remote, [p for p in by_pid.values() if p.pid in odd], odd)
-    blamed = {s.pid for s in found}
-    found += [_named(p, remote) for p in by_pid.values() if p.pid not in blamed and names(p.cmdline, remote)]
+    found += [_named(p, remote) for p in by_pid.values() if p.pid not in seen and names(p.cmdline, remote)]
     return tuple(sorted(found, key=lambda s: (-_RANK[s.confidence], s.pid)))
 
 
@@ -106,20 +89,7 @@ def _suspect(pid: int, sockets: Sequence[Connection], remote: Remote, samples: i
     reasons = [f"it held {ports} socket(s) to {remote}, seen in {times} of {samples} samples"]
     if surest != "high":
         reasons.append("its socket was ownerless when seen, but was its own in another sample")
-    return Suspect(pid, process.created if process else 0.0, surest, tuple(reasons), caught=True)
-
-
-def _guessed(
-    samples: Sequence[Sample], remote: Remote, odd: Sequence[Process], reasons: Mapping[int, str]
-) -> list[Suspect]:
-    """Who may have held the sockets that nobody was caught with: an odd process that was there before the last of them."""
-    ownerless = [c.at for sample in samples for c in sample if talks(c, remote)]
-    there = [p for p in odd if ownerless and p.created <= max(ownerless)]
-    sure: Confidence = "medium" if len(there) == 1 else "low"
-    text = f"sockets to {remote} come and go without an owner being caught, and this process is " + (
-        "the only odd one" if len(there) == 1 else f"one of {len(there)} odd ones"
-    )
-    return [Suspect(p.pid, p.created, sure, (text, reasons[p.pid])) for p in there]
+    return Suspect(pid, process.created if process else 0.0, surest, tuple(reasons))
 
 
 def _named(process: Process, remote: Remote) -> Suspect:

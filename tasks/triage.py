@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from pydantic_core import to_json
 
 from tasks import beacon, collectors
 from tasks.case import Case, sample, write_once
-from tasks.collectors import processes
 from tasks.collectors.context import Context
 from tasks.facts import Connection, Snapshot, Unseen
 from tasks.journal import hexdigest
@@ -106,8 +104,9 @@ _READERS: dict[str, Reader] = {
 
 
 def _context(case: Case, snapshot: Snapshot) -> Context:
-    bare = Context(
+    return Context(
         remote=case.incident.remote,
+        suspects=beacon.attribute(samples(case), case.incident.remote, snapshot.processes),
         known_good=tuple(
             k for k in case.site.policy.known_good if k.counts(datetime.fromtimestamp(snapshot.taken, UTC).date())
         ),
@@ -115,8 +114,6 @@ def _context(case: Case, snapshot: Snapshot) -> Context:
         root=case.hands().root,
         now=snapshot.taken,
     )
-    odd = processes.odd(snapshot, bare)
-    return replace(bare, suspects=beacon.attribute(samples(case), bare.remote, snapshot.processes, odd))
 
 
 def _end(case: Case, findings: list[Finding]) -> StepEnd:

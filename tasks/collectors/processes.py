@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from tasks.beacon import tree
 from tasks.collectors.context import Context, parents
@@ -44,16 +43,6 @@ def judge(snapshot: Snapshot, context: Context) -> list[Finding]:
 
 
 Suspicion = tuple[str, Sign, str]
-# From this weight on a process is odd enough to be asked after when sockets show no owner.
-_ODD = 45
-
-
-def odd(snapshot: Snapshot, context: Context) -> dict[int, str]:
-    """Processes that are odd whatever they talk to, each with its gravest reason: for `tasks.beacon.attribute`."""
-    bare = replace(context, suspects=())
-    judged = {p.pid: [s for _, s, _ in _signs(p, snapshot, bare)] for p in snapshot.processes if bare.judged(p)}
-    gravest = {pid: max(signs, key=lambda s: s.score) for pid, signs in judged.items() if signs}
-    return {pid: f"it {sign.words}" for pid, sign in gravest.items() if sign.score >= _ODD}
 
 
 def _signs(process: Process, snapshot: Snapshot, context: Context) -> Iterator[Suspicion]:
@@ -69,13 +58,12 @@ def _signs(process: Process, snapshot: Snapshot, context: Context) -> Iterator[S
 
 
 def _talks(process: Process, context: Context) -> Iterator[Suspicion]:
-    """Caught with a socket, or only likely: a guess has a rule of its own, so that nobody takes it for a sight."""
     suspect = context.suspect(process)
     if suspect:
         score = {"high": 90, "medium": 75, "low": 30, "none": 0}[suspect.confidence]
-        rule, verb = ("process.talks", "talks") if suspect.caught else ("process.likely", "may talk")
+        verb = "talks" if context.talks(process) else "may talk"
         words = f"{verb} to {context.remote}, the address of the alert: {'; '.join(suspect.reasons)}"
-        yield rule, Sign(words, score, "T1071"), suspect.confidence
+        yield "process.talks", Sign(words, score, "T1071"), suspect.confidence
 
 
 def _known_hash(process: Process, context: Context) -> Iterator[Suspicion]:

@@ -40,9 +40,7 @@ def snapshot(case: dict[str, Any]) -> Snapshot:
 
 def context(case: dict[str, Any]) -> Context:
     """The context of a case; `suspects` maps a pid to a confidence."""
-    suspects = tuple(
-        Suspect(pid, 0.0, sure, ("seen",), caught=sure != "low") for pid, sure in case.get("suspects", {}).items()
-    )
+    suspects = tuple(Suspect(pid, 0.0, sure, ("seen",)) for pid, sure in case.get("suspects", {}).items())
     good = TypeAdapter(tuple[KnownGood, ...]).validate_python(case.get("known_good", ()))
     homes = tuple(case.get("homes", ("/home/ada", "/root")))
     remote = Remote.parse(case.get("remote", "203.0.113.9:443"))

@@ -63,3 +63,17 @@ def test_an_empty_snapshot_has_no_findings():
     """Nothing seen, nothing found."""
     empty = Snapshot("h", 0.0, 0.0)
     assert collectors.judge(collectors.artefacts(), empty, collectors.Context(Remote.parse("203.0.113.9"))) == []
+
+
+def test_a_condemned_process_takes_its_persistence_along():
+    """A beacon that was never caught with a socket, but bears a kernel thread's name: what starts it is found with it."""
+    case = {
+        "processes": [{"pid": 10, "name": "kworker/u8:3", "exe": "/opt/x/k", "cmdline": ["[kworker/u8:3]"]}],
+        "autostarts": [{"kind": "cron", "path": "/etc/cron.d/x", "text": "* * * * * root /opt/x/k"}],
+    }
+    found = collectors.judge(("processes", "autostarts"), scene.snapshot(case), scene.context(case))
+    assert [(f.rule, f.score) for f in found if f.score >= 50] == [
+        ("autostart.beacon", 95),
+        ("process.kernel_name", 85),
+    ]
+    assert not any("talks to" in f.what for f in found), "nobody was caught talking, and nobody shall be told so"

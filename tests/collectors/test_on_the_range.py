@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import pytest
 
 from lab import victim
 from lab.range import Range
 from tasks import collectors
-from tasks.beacon import attribute, learn_interval
-from tasks.collectors.processes import odd
+from tasks.beacon import attribute, learn_interval, talks
 from tasks.facts import Snapshot
 from tasks.transports.local import LocalHands
 from tasks.transports.local_files import homes
@@ -52,14 +50,13 @@ def test_the_beacon_and_all_it_left(tmp_path, mode, compiler):
         tuple(files),
         (*missed, *passed),
     )
-    bare = collectors.Context(lab.remote, homes=folders, now=now, root=str(lab.root))
-    suspects = attribute(samples, lab.remote, processes, odd(snapshot, bare))
-    context = replace(bare, suspects=suspects)
+    suspects = attribute(samples, lab.remote, processes)
+    context = collectors.Context(lab.remote, suspects, homes=folders, now=now, root=str(lab.root))
     found = collectors.judge(collectors.artefacts(), snapshot, context)
-    beacons = context.beacons(snapshot)
-    assert [p.exe for p in beacons] == [str(lab.root) + victim.PROGRAM]
-    caught = any(c.pid == beacons[0].pid for sample in samples for c in sample)
-    assert context.suspect(beacons[0]).confidence == ("high" if caught else "medium")
+    caught = {c.pid for sample in samples for c in sample if talks(c, lab.remote) and c.pid}
+    condemned = {f.facts["exe"] for f in found if f.rule.startswith("process.") and f.score >= 70}
+    assert condemned == {str(lab.root) + victim.PROGRAM}
+    assert {s.pid for s in suspects if s.confidence == "high"} == caught
     assert caught or mode == "short", "a standing connection always shows its owner"
     grave = {
         (f.facts["path"].removeprefix(str(lab.root)), f.facts.get("line", 0))

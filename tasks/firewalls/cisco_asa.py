@@ -114,7 +114,6 @@ def provision(name: str) -> tuple[str, ...]:
         " exit",
         "! INSIDE_IN stands for the list that `show running-config access-group` shows inbound on the inside interface",
         f"access-list INSIDE_IN line 1 extended deny ip any object-group {name}",
-        "! only if no list is bound there yet, permit the rest and bind it; to bind another list would replace yours",
-        "access-list INSIDE_IN extended permit ip any any",
-        "access-group INSIDE_IN in interface inside",
+        "! where no list is bound yet, add: access-list INSIDE_IN extended permit ip any any",
+        "! and then: access-group INSIDE_IN in interface inside (where one is bound, this would replace it)",
     )

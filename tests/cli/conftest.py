@@ -46,7 +46,7 @@ def house(lab: Range, tmp_path: Path) -> Iterator[House]:
 
 @pytest.fixture(scope="session")
 def drilled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished drill. Only to be read: who changes it makes a copy."""
+    """The folder of a finished drill. `undo` is tried on it, which no reading test minds; who damages it makes a copy."""
     folder = tmp_path_factory.mktemp("drill")
     said = ended(spawn("drill", "--yes", "--no-prefect", "--interval", "0.2", "--reports", "reports", cwd=folder))
     assert said.code == 0, said.text

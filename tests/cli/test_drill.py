@@ -1,0 +1,150 @@
+"""`drill` as a process: what it says, and that it leaves nothing running and nothing outside its folder, however it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.cli.house import ended, say, spawn
+
+pytestmark = pytest.mark.lab
+
+QUICK = ("drill", "--yes", "--no-prefect", "--interval", "0.2", "--reports", "reports")
+
+
+def mentions(folder: Path) -> list[str]:
+    """Processes that name the folder: in their words, their program or the folder they work in."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "exe", "cwd", "status"]):
+        info = process.info
+        words = [*(info["cmdline"] or ()), info["exe"] or "", info["cwd"] or ""]
+        if info["status"] != psutil.STATUS_ZOMBIE and any(str(folder) in word for word in words):
+            found.append(" ".join(words))
+    return found
+
+
+def wait_for(true: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Wait until it is so."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"not seen in {seconds} s: {what}"
+        time.sleep(0.02)
+
+
+def journalled(folder: Path, kind: str, step: str) -> bool:
+    """Does the only journal below the folder have such a record?"""
+    lines = [
+        line for journal in folder.glob("reports/*/journal.jsonl") for line in journal.read_text().splitlines(True)
+    ]
+    records = [json.loads(line) for line in lines if line.endswith("\n")]
+    return any(record["kind"] == kind and record["data"].get("step") == step for record in records)
+
+
+def outside(folder: Path) -> list[str]:
+    """What was made in the folder beside the one of the drill."""
+    return [str(path) for path in folder.rglob("*") if path.relative_to(folder).parts[0] != "reports"]
+
+
+# When the signal comes: the record that must be in the journal, or none for "while the range comes up".
+MOMENTS = {
+    "Ctrl-C in triage": (signal.SIGINT, ("step.started", "triage"), 1),
+    "SIGTERM in verify": (signal.SIGTERM, ("step.started", "verify"), 1),
+    "SIGKILL in triage": (signal.SIGKILL, ("step.started", "triage"), -signal.SIGKILL),
+    "Ctrl-C while the range comes up": (signal.SIGINT, None, 130),
+}
+
+
+@pytest.mark.parametrize(("number", "moment", "code"), MOMENTS.values(), ids=MOMENTS)
+def test_a_stopped_drill_leaves_nothing(
+    tmp_path: Path, number: signal.Signals, moment: tuple[str, str] | None, code: int
+) -> None:
+    """No process that names the folder is left, and no file beside it; what was journalled stands and verifies."""
+    process = spawn(*QUICK, cwd=tmp_path, TMPDIR=str(tmp_path))
+    if moment:
+        wait_for(lambda: journalled(tmp_path, *moment), str(moment))
+    else:
+        wait_for(lambda: any(tmp_path.glob("reports/*/range/range.json")), "the range")
+    process.send_signal(number)
+    said = ended(process)
+    assert said.code == code, said.text
+    assert "Traceback" not in said.text
+    wait_for(lambda: not mentions(tmp_path), f"the end of {mentions(tmp_path)}", 10)
+    assert outside(tmp_path) == []
+    if moment:
+        assert ended(spawn("verify", "last", "--reports", "reports", cwd=tmp_path)).code == 0
+    else:
+        assert not any(tmp_path.glob("reports/*"))
+
+
+def test_a_stopped_drill_can_be_resumed(tmp_path: Path) -> None:
+    """Ctrl-C names the command that goes on; the finished steps stand, and undo still works."""
+    process = spawn(*QUICK, cwd=tmp_path)
+    wait_for(lambda: journalled(tmp_path, "step.ended", "triage"), "triage")
+    process.send_signal(signal.SIGINT)
+    said = ended(process)
+    assert "hemostat resume" in said.text
+    resumed = ended(spawn("resume", "last", "--yes", "--no-prefect", "--reports", "reports", cwd=tmp_path))
+    assert [w for w in ("collect", "report") if w not in resumed.text] == [], resumed.text
+    back = ended(spawn("undo", "last", "--yes", "--override", "unverified", "--reports", "reports", cwd=tmp_path))
+    assert "firewall.block" in back.text, back.text
+    assert mentions(tmp_path) == []
+
+
+def test_a_finished_drill_leaves_nothing_running(drilled: Path) -> None:
+    """Nothing that names its folder runs, and nothing is beside the folder."""
+    assert mentions(drilled) == []
+    assert outside(drilled.parents[1]) == []
+
+
+def test_explain_says_what_it_touches_and_does_nothing(tmp_path: Path) -> None:
+    """The listener, the beacon, the laboratory firewall, the folder, the cleanup's question; no file is made."""
+    said = say("drill", "--explain", "--reports", tmp_path / "reports")
+    assert said.code == 0
+    words = (
+        "listener",
+        "beacon",
+        "laboratory",
+        "Cisco ASA",
+        "Prefect",
+        "reports/ID",
+        "asks before the cleanup",
+        "Ctrl-C",
+    )
+    assert [w for w in words if w not in said.text] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_way_to_beacon_is_told(tmp_path: Path) -> None:
+    """The two words that there are; no file is made."""
+    said = say("drill", "--beacon", "smoke", "--reports", tmp_path / "reports")
+    assert (said.code, "keepalive or short" in said.text) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_drill_tells_a_program_its_score_in_one_document(tmp_path: Path) -> None:
+    """--json: steps, score and report in one document; without --yes and a terminal it waits for approval, and says so."""
+    process = spawn(
+        "drill",
+        "--no-prefect",
+        "--interval",
+        "0.2",
+        "--beacon",
+        "short",
+        "--json",
+        "--reports",
+        "reports",
+        cwd=tmp_path,
+    )
+    said = ended(process)
+    assert said.code == 5, said.text
+    facts = said.json
+    assert (facts["outcome"], facts["steps"][-1]["step"]) == ("waiting", "cleanup")
+    assert facts["score"]["contain"] > 0
+    assert facts["score"]["clean"] is None
+    assert Path(facts["report"]).is_file()

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ from tasks.transports.hands import Ran
 
 Resolve = Callable[[str], str]
 LOCK_WAIT = 60.0
+FIRST_PROMPT = r"[>#$\]] ?$"
 # Measured: nft's netlink dump ends with EINTR when another process changes the rules meanwhile. That is no "absent".
 TRANSIENT = rb"Interrupted system call|Resource (?:temporarily unavailable|busy)"
 RETRIES = 5
@@ -163,7 +165,7 @@ def _netmiko(host: Host, firewall: Firewall, secret: Resolve) -> Iterator[Any]:
     tried = f"log in to {host.name} at {host.hostname} port {host.port or 22}"
     with _known_hosts(host) as trusted, contextlib.closing(ssh.dial(host)) as sock:
         try:
-            connection = ConnectHandler(
+            connection: Any = ConnectHandler(
                 device_type=firewall.driver,
                 host=host.hostname,
                 port=host.port or 22,
@@ -181,7 +183,11 @@ def _netmiko(host: Host, firewall: Firewall, secret: Resolve) -> Iterator[Any]:
                 auth_timeout=host.timeout,
                 banner_timeout=host.timeout,
                 read_timeout_override=host.timeout,
+                auto_connect=False,
             )
+            # A driver that names no pattern (vyos) would wait 2 s for silence before it sees the first prompt.
+            connection._test_channel_read = partial(connection._test_channel_read, pattern=FIRST_PROMPT)
+            connection._open()
             if host.secret:
                 connection.enable()  # not every driver does so at login; where one did, this only looks
             connection.read_timeout_override = None  # it would override each command's own patience

@@ -82,7 +82,8 @@ def _items(case: Case) -> Iterator[Item]:
     yield from _readings(case)
     for path in dict.fromkeys(f.facts[key] for f in loud for key in ("path", "script") if f.facts.get(key)):
         yield _file(case, path, f"evidence/files/{_flat(path)}", "file named by a finding")
-    for path in case.playbook.collect.logs:
+    for log in case.playbook.collect.logs:
+        path = f"{case.host.root.rstrip('/')}{log}"  # a drill's victim has its own /var/log, or none
         if case.hands().stat(path) is not None:
             yield _file(case, path, f"evidence/logs/{_flat(path)}", "log")
 

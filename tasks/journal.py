@@ -6,17 +6,20 @@ import fcntl
 import hashlib
 import json
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 
 from pydantic_core import to_jsonable_python
 
 from tasks.model import HemostatError, Json, Refused
 
+_STOPS = (signal.SIGINT, signal.SIGTERM)
 GENESIS = "0" * 64
 NAME = "journal.jsonl"
 
@@ -55,9 +58,13 @@ def hexdigest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def _plain(value: Json) -> Json:
+    # JSON has no word for NaN and infinity (RFC 8259 section 6): they are kept as strings, so that jq reads every line.
+    return json.loads(json.dumps(to_jsonable_python(value, bytes_mode="base64")), parse_constant=str)
+
+
 def _canonical(value: Json) -> bytes:
-    plain = to_jsonable_python(value, bytes_mode="base64")
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
 def _now() -> datetime:
@@ -89,18 +96,32 @@ class Journal:
         except BaseException:
             os.close(self._file)
             raise
-        _sync_folder(folder)
-        if healed:
+        self._size = os.fstat(self._file).st_size
+        sync_folder(folder)
+        sync_folder(folder.parent)
+        # Of an incident whose opening was cut off nothing stands; its first record must be the opening.
+        if healed and self.records:
             self.append("journal.healed", lost_bytes=healed, kept_in=_torn(self.path).name)
 
     def append(self, kind: str, **data: Json) -> Record:
-        """Write one record and return once it is on the disk (fsync)."""
-        plain = to_jsonable_python(data, bytes_mode="base64")
-        with self._one_writer:
+        """Write one record and return once it is on the disk (fsync).
+
+        Raises:
+            OSError: the disk is full or broken. The journal is as it was before.
+        """
+        plain = _plain(data)
+        with self._one_writer, _undisturbed():
             at = self._clock().isoformat()
             body = {"seq": len(self.records), "at": at, "kind": kind, "data": plain, "prev": self.head}
             record = Record(**body, hash=digest(body))
-            self._write(_canonical(body | {"hash": record.hash}) + b"\n")
+            line = _canonical(body | {"hash": record.hash}) + b"\n"
+            try:
+                self._write(line)
+            except OSError:
+                # A line that is there in part would spoil every later one.
+                os.ftruncate(self._file, self._size)
+                raise
+            self._size += len(line)
             self.records.append(record)
             return record
 
@@ -119,6 +140,30 @@ class Journal:
         file, self._file = self._file, -1
         if file >= 0:
             os.close(file)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until file and memory agree again; Python raises them in the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    usual = {number: signal.signal(number, lambda *seen: came.append(seen)) for number in _STOPS}
+    try:
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+    for seen, frame in came:
+        _pass_on(usual[signal.Signals(seen)], seen, frame)
+
+
+def _pass_on(handler: object, number: int, frame: FrameType | None) -> None:
+    if callable(handler):
+        handler(number, frame)
+    elif handler is signal.SIG_DFL:
+        signal.raise_signal(number)
 
 
 @contextmanager
@@ -199,7 +244,8 @@ def _torn(path: Path) -> Path:
     return path.with_name("journal.torn")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

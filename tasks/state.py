@@ -40,6 +40,7 @@ from tasks.model import (
     Action,
     Bug,
     Check,
+    ConfigError,
     Evidence,
     Finding,
     Incident,
@@ -129,10 +130,7 @@ class State:
     @property
     def standing(self) -> list[Act]:
         """Acts that changed something and were not taken back yet, in their order."""
-        undone = {a.action.id for a in self.acts if a.step == UNDO and a.receipt and a.receipt.ok}
-        return [
-            a for a in self.acts if a.step != UNDO and a.receipt and a.receipt.changed and a.action.id not in undone
-        ]
+        return [a for a in self.acts if a.step != UNDO and a.receipt and a.receipt.changed and not a.superseded]
 
     @property
     def last(self) -> Step | None:
@@ -149,10 +147,15 @@ def fold(records: Iterable[Record]) -> State:
     """Build the state.
 
     Raises:
+        ConfigError: there is no record.
         Bug: the first record does not open an incident.
     """
     whole = list(records)
-    if not whole or whole[0].kind != "incident.opened":
+    if not whole:
+        raise ConfigError(
+            "read the journal", "it is empty: the runner died before anything was done", "start the incident again"
+        )
+    if whole[0].kind != "incident.opened":
         raise Bug("read the journal", "it does not begin with incident.opened", "keep the folder and report it")
     first = whole[0].data
     playbook = typed(Playbook, first["playbook"]) if "playbook" in first else None
@@ -180,7 +183,7 @@ def _started(state: State, data: dict[str, Json]) -> None:
     if step is Step.TRIAGE:
         state.findings, state.readings = [], []
     if step is Step.VERIFY:
-        state.again = []
+        state.again, state.readings = [], [r for r in state.readings if r.get("phase") != "again"]
 
 
 def _ended(state: State, data: dict[str, Json]) -> None:

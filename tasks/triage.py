@@ -80,7 +80,9 @@ def _snapshot(case: Case, phase: str) -> Snapshot:
 
 
 def _keep(case: Case, phase: str, name: str, rows: Sequence[object], missed: Sequence[Unseen]) -> None:
-    path = f"triage/{phase}/{name}.json"
+    # Each attempt has a folder of its own: what an earlier one read is evidence, and its hash is in the journal.
+    attempt = case.state.attempts.get(case.state.running or Step.TRIAGE, 1)
+    path = f"triage/{phase}{'' if attempt == 1 else f'-{attempt}'}/{name}.json"
     raw = to_json({"rows": rows, "unseen": missed}, indent=1)
     write_once(case.folder / path, raw)
     case.record(

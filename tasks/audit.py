@@ -27,6 +27,10 @@ def audit(folder: Path, head: str = "") -> list[Check]:
     except OSError as error:
         return [Check("journal", "it can be read", error.strerror or str(error), Result.FAIL)]
     torn = torn_bytes(path)
+    if not records:
+        return [
+            Check("journal", "it opens an incident", f"no whole line, {torn} bytes of an unfinished one", Result.FAIL)
+        ]
     checks = [
         Check("journal", "every line as it was written", f"{len(records)} lines, head {records[-1].hash}", Result.PASS)
     ]
@@ -50,7 +54,8 @@ def _head(hashes: list[str], head: str) -> Check:
 
 
 def _files(folder: Path, state: State) -> Iterator[Check]:
-    for reading in state.readings:
+    # Also the readings of attempts that were cut off or done anew: all of them are evidence.
+    for reading in (r.data for r in state.records if r.kind == "reading"):
         yield _file(folder, reading["path"], reading["sha256"])
     for item in state.evidence:
         yield _file(folder, item.path, item.sha256)
@@ -84,10 +89,15 @@ def _manifest(path: Path, state: State) -> Check:
 
 
 def _strangers(folder: Path, state: State) -> Iterator[Check]:
-    """Files in the evidence folder that nobody journalled."""
+    """What lies among the evidence and was never journalled."""
     known = {folder / e.path for e in state.evidence}
     for path in sorted((folder / "evidence").rglob("*")):
-        if path.is_file() and path not in known and path.suffix != ".part":
-            yield Check(
-                str(path.relative_to(folder)), "journalled evidence", "nobody journalled this file", Result.FAIL
-            )
+        if path in known or (path.is_dir() and not path.is_symlink()):
+            continue
+        cut_off = path.suffix == ".part"
+        yield Check(
+            inert(path.relative_to(folder)),
+            "journalled evidence",
+            "a copy that was cut off" if cut_off else "nobody journalled this file",
+            Result.UNKNOWN if cut_off else Result.FAIL,
+        )

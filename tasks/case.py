@@ -15,7 +15,7 @@ from pathlib import Path
 from tasks import site as sites
 from tasks.facts import Connection
 from tasks.firewalls import Firewall, load
-from tasks.journal import NAME, Journal, Record, read
+from tasks.journal import NAME, Journal, Record, read, sync_folder
 from tasks.model import Alert, ConfigError, Incident, Json, Mode, Refused, Remote, Step, TargetError, inert
 from tasks.own_path import OwnPath
 from tasks.settings import Host, Playbook, Site
@@ -268,3 +268,4 @@ def write_once(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+    sync_folder(path.parent)

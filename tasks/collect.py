@@ -14,7 +14,7 @@ from typing import BinaryIO
 from pydantic_core import to_json
 
 from tasks.case import Case, write_once
-from tasks.journal import hexdigest
+from tasks.journal import hexdigest, sync_folder
 from tasks.model import (
     Evidence,
     Finding,
@@ -59,6 +59,7 @@ def run(case: Case) -> StepEnd:
         case.say(f"copying {item.what}", number / max(len(items), 1))
         if item.path not in done:
             _copy(case, item, missed)
+    _adopt(case)
     _seal(case, missed)
     return _end(case, missed)
 
@@ -174,12 +175,14 @@ def _fetch(target: Path, item: Item, limit: int) -> Fetched:
     """Into a .part file, whole or not at all; a crash leaves a .part that the next try overwrites."""
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)  # it may be read-only already, and then cannot be opened again
     with part.open("wb") as file:
         fetched = item.copy(file, limit)
         file.flush()
         os.fsync(file.fileno())
     part.chmod(0o400)
     part.replace(target)
+    sync_folder(target.parent)
     return fetched
 
 
@@ -204,6 +207,31 @@ def _custody(case: Case, item: Item, target: Path, fetched: Fetched) -> Evidence
         sha256_at_source=fetched.sha256,
         note="cut off at the size limit" if fetched.cut else "",
     )
+
+
+def _adopt(case: Case) -> None:
+    """Take in what a run copied that died before it could journal it, and whose source is gone now: it may be all there is."""
+    known = {e.path for e in case.state.evidence}
+    for path in sorted((case.folder / "evidence").rglob("*")):
+        name = str(path.relative_to(case.folder))
+        if name in known or path.is_symlink() or not path.is_file():
+            continue
+        whole = "the copy is not whole" if path.suffix == ".part" else "its hash at the source is not known"
+        case.record(
+            "evidence",
+            evidence=Evidence(
+                path=name,
+                what="copy without a record",
+                source="not journalled",
+                how="found in the folder: the runner died while it collected",
+                by=case.incident.operator,
+                host=case.host.name,
+                at=datetime.now(UTC),
+                size=path.stat().st_size,
+                sha256=file_sha256(path),
+                note=whole,
+            ),
+        )
 
 
 def file_sha256(path: Path) -> str:

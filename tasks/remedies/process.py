@@ -1,7 +1,8 @@
 """Kill a process tree. Knows identities (pid, creation time, hash) and signals; must not know why a process is bad.
 
 A pid alone is reused by the kernel, so every signal goes to pid and creation time together, and the executable's hash is compared
-once more before the first one. The tree is stopped before it is killed, parents first, so that no member can start another.
+once more before the first one. The tree is stopped before it is killed, parents first, so that no member can start another; it is
+killed children first, so that after a crash in between the root still stands and leads to whoever is left.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def _action(finding: Finding, scope: Scope) -> Action:
         on=scope.host,
         target=f"process {facts['pid']} ({facts['exe'] or facts['name']}) and its descendants",
         reason=finding.what,
-        commands=(f"SIGSTOP, then SIGKILL to {facts['pid']} and its descendants, parents first",),
+        commands=(f"SIGSTOP, then SIGKILL to {facts['pid']} and its descendants",),
         facts=facts,
         undo=None,
         needs_approval=True,
@@ -68,9 +69,10 @@ def act(hands: Hands, action: Action, before: Look) -> None:
             "its executable is no longer the one that triage saw",
             "redo triage; nothing was killed",
         )
-    for number in (signal.SIGSTOP, signal.SIGKILL):
-        for member in _tree(hands, root):
-            hands.signal(member.pid, member.created, number)
+    for member in _tree(hands, root):
+        hands.signal(member.pid, member.created, signal.SIGSTOP)
+    for member in reversed(_tree(hands, root)):
+        hands.signal(member.pid, member.created, signal.SIGKILL)
     _wait_until_gone(hands, action)
 
 

@@ -80,14 +80,18 @@ def undo(hands: Hands, action: Action, receipt: Receipt) -> None:
 
 
 def _place(hands: Hands, action: Action, there: Stat) -> str:
-    """A path in the vault if that is on the file's own file system, else in a hidden folder beside the file."""
+    """A free path in the vault if that is on the file's own file system, else in a hidden folder beside the file."""
+    folder = _folder(hands, action, there)
     name = f"{action.facts['sha256'][:16]}-{PurePosixPath(action.facts['path']).name}"
+    # The same file may have come back and be quarantined once more.
+    names = (name, *(f"{name}.{number}" for number in range(2, 1000)))
+    return next(str(folder / n) for n in names if hands.stat(str(folder / n)) is None)
+
+
+def _folder(hands: Hands, action: Action, there: Stat) -> PurePosixPath:
     vault = PurePosixPath(action.facts["vault"])
-    for folder in (vault, *vault.parents):
-        known = hands.stat(str(folder))
-        if known is not None:
-            return str((vault if known.device == there.device else _beside(action)) / name)
-    return str(_beside(action) / name)
+    known = next(filter(None, (hands.stat(str(folder)) for folder in (vault, *vault.parents))), None)
+    return vault if known is not None and known.device == there.device else _beside(action)
 
 
 def _beside(action: Action) -> PurePosixPath:

@@ -10,6 +10,7 @@ from tasks import decide, remedies
 from tasks.acts import approved, perform, propose
 from tasks.block import Target, listing, look, target
 from tasks.case import Case
+from tasks.firewalls import load
 from tasks.guarding import blast_radius
 from tasks.model import Action, Approval, Check, HemostatError, Look, Receipt, Result, Step
 from tasks.secrets import resolve
@@ -72,7 +73,8 @@ def _on_host(case: Case, act: Act) -> Receipt:
 
 
 def _on_device(case: Case, act: Act) -> Receipt:
-    host, firewall = next((h, f) for h, f in case.firewalls() if h.name == act.action.on)
+    host = case.site.host(act.action.on)
+    firewall = load(host.platform)
     t = target(case, host, firewall)
     with device.opened(host, firewall, resolve, case.locks) as session:
         return perform(case, UNDO, act.action, lambda: _gone(look(session, t)), lambda _: _unblock(session, t))

@@ -217,6 +217,7 @@ class Session(Generic[D]):
             handler, arguments = self.device.grammar.find(self.modes, words)
             with self.device.lock:
                 answer = handler(self, *arguments)
+            self.device.accounting.append(line.strip())
             text = answer if isinstance(answer, str) else self._converse(answer)
             return grep(text, *self._filter(tail, line)) if pipe else text
         except (Invalid, Ambiguous, Incomplete) as error:

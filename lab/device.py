@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -118,6 +119,8 @@ class Device:
         self.conns = Connections()
         self.lock = threading.RLock()
         self.count = 0
+        # The lines that it obeyed, as command accounting (RFC 8907 section 7) would have sent them away.
+        self.accounting: deque[str] = deque(maxlen=10_000)
 
     def banner(self, user: str) -> str:
         return ""

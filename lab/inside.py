@@ -80,6 +80,7 @@ class Laboratory:
         flows = [c.flow for c in self.device.conns.of()]
         return {
             "device": self.saved,
+            "accounting": list(self.device.accounting),
             "connections": [[str(f.source), f.source_port, str(f.target), f.target_port] for f in flows],
             "beacons": [p.pid for p in self.init.running.values() if p.poll() is None],
         }

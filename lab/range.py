@@ -203,6 +203,10 @@ class Range:
             return self._order(state=True)["device"]
         return json.loads((self.folder / "device.json").read_text("ascii"))
 
+    def accounting(self) -> list[str]:
+        """Every line that the device obeyed since it came up, in its order."""
+        return list(self._order(state=True)["accounting"])
+
     def faults(self, **faults: Json) -> None:
         """Let things go wrong on the device from now on (see lab.device.Faults); without arguments all is well again."""
         self._order(faults=faults)

@@ -1,0 +1,56 @@
+"""A report with everything made the same that differs from one run of a drill to the next, and that tells of a crash."""
+
+from __future__ import annotations
+
+import re
+
+from tasks import report
+from tests.crash.rig import Rig
+
+# Times and the course of things: those of a run that was interrupted are its own.
+OTHERWISE = ("Metrics", "Timeline")
+RULES = (
+    (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?", "TIME"),
+    (r"\b\d{10,}/\d+/TIME", "ALERT"),
+    (r"(process[ -]|/proc/|cleanup/process/|SIGKILL to )\d+", r"\1PID"),
+    (r"`@`[\d.]+", "@CREATED"),
+    (r"\(\d+\)", "(PID)"),
+    (r"AAAAC3\S+", "KEY"),
+    (r"\b[0-9a-f]{12,}\b", "HASH"),
+    (r"\b\d+(\.\d+)? (B|KiB|MiB|bytes)", "SIZE"),
+    (r"\b(\d+ min )?\d+(\.\d)? s\b", "SECONDS"),
+    (r"seen in \d+ of \d+ samples", "seen in SAMPLES"),
+    (r"\b\d+ questions", "QUESTIONS"),
+    (r"from \d+ journal records", "from RECORDS"),
+    # The counter moves when the beacon knocks, which no run can time.
+    (r"^.*counter on asa.*\n", ""),
+    # What tells of the crash itself.
+    (r" \(found done after an interruption\)", ""),
+    (r"^.*looked again since\).*\n", ""),
+    (r"triage/first-\d+/", "triage/first/"),
+)
+
+
+def sections(rig: Rig) -> dict[str, str]:
+    """The report's sections by their headings."""
+    text = _same(report.markdown(report.view(rig.state, "")), rig)
+    head, *parts = re.split(r"^## (.+)$", text, flags=re.M)
+    found = {"": head} | dict(zip(parts[::2], parts[1::2], strict=True))
+    return {heading: text for heading, text in found.items() if heading not in OTHERWISE}
+
+
+def _same(text: str, rig: Rig) -> str:
+    folder, plan = str(rig.range.folder.parent), rig.range.plan
+    names = {
+        folder: "FOLDER",
+        folder.replace("_", r"\_"): "FOLDER",
+        folder.strip("/").replace("/", "__"): "FOLDER",
+        plan.front[0]: "C2",
+        plan.victim: "VICTIM",
+        plan.device[0]: "DEVICE",
+    }
+    for seen, word in names.items():
+        text = text.replace(seen, word)
+    for pattern, word in RULES:
+        text = re.sub(pattern, word, text, flags=re.M)
+    return text

@@ -122,6 +122,10 @@ class Device:
         # The lines that it obeyed, as command accounting (RFC 8907 section 7) would have sent them away.
         self.accounting: deque[str] = deque(maxlen=10_000)
 
+    def account(self, login: str) -> str:
+        """Whose login this is: some vendors take terminal options behind the name."""
+        return login
+
     def banner(self, user: str) -> str:
         return ""
 

@@ -44,9 +44,10 @@ class Door(paramiko.ServerInterface):
 
     def check_auth_password(self, username: str, password: str) -> int:
         right = hmac.compare_digest(password.encode(), self.device.password.encode())
-        if username != self.device.username or not right:
+        account = self.device.account(username)
+        if account != self.device.username or not right:
             return paramiko.common.AUTH_FAILED
-        self.user = username
+        self.user = account
         return paramiko.common.AUTH_SUCCESSFUL
 
     def check_auth_interactive(self, username: str, submethods: str) -> int | InteractiveQuery:

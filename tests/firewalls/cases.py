@@ -43,7 +43,8 @@ class Case:
 
     Lines are typed in configuration mode. `bare` is what a device has before hemostat's provisioning, `neighbour` what
     another administrator has put into the same list. `provisioned` is typed where the provisioning lines are for an
-    administrator to adapt; else they are typed as they are. `saves`: what is not saved is lost at a reboot. `cuts`: the
+    administrator to adapt; else they are typed as they are. `saves`: what is not saved is lost at a reboot. `forgets`: entries with
+    a time to live are lost at a reboot, saved or not. `cuts`: the
     platform needs established sessions cut. `pending`: another administrator's uncommitted change.
     """
 
@@ -57,6 +58,7 @@ class Case:
     cuts: bool = False
     enable: bool = False
     saves: bool = False
+    forgets: bool = False
     pending: Pending | None = None
 
 

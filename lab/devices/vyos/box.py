@@ -13,6 +13,7 @@ from typing import ClassVar
 from lab.cli import Ambiguous, Grammar, Incomplete, Mode, Session
 from lab.device import Device, Flow
 from lab.devices.vyos.tree import Tree
+from lab.typed import Silent
 from tasks.model import Json
 
 cli = Grammar()
@@ -82,18 +83,6 @@ class Box(Device):
     def restore(self, state: Json) -> None:
         self.load(state["running"])
         self.startup, self.hits = state["startup"], dict(state["hits"])
-
-
-class Silent:
-    """The terminal of a configuration that is read from a file."""
-
-    def write(self, text: str) -> None:
-        pass
-
-    def line(self, hidden: bool = False) -> str:
-        raise EOFError
-
-    key = line
 
 
 Vyos = Session[Box]

@@ -11,7 +11,7 @@ import typer
 from pydantic_core import to_json
 from rich.console import Console
 
-from flows.console import RESULTS, line
+from flows.console import RESULTS, Words, line
 from tasks.model import Check, ConfigError, HemostatError, Json, Outcome, Result
 
 CODES = {
@@ -71,13 +71,14 @@ def complain(error: HemostatError) -> int:
     return USAGE if isinstance(error, ConfigError) else CODES[error.outcome]
 
 
-def show_checks(out: Console, checks: list[Check]) -> None:
+def show_checks(out: Console, checks: list[Check], words: Words = str) -> None:
     """One line a passed check, three for any other; the failed ones last, where a tired person looks. Nothing is cut or folded."""
     order = (Result.PASS, Result.UNKNOWN, Result.FAIL)
     for check in sorted(checks, key=lambda c: order.index(c.result)):
         passed = check.result is Result.PASS
         mark, style = f"{check.result:<8}", RESULTS[check.result]
-        out.print(line(mark, style) + line(f"{check.name}: {check.observed}" if passed else check.name))
+        name, expected, observed = map(words, (check.name, check.expected, check.observed))
+        out.print(line(mark, style) + line(f"{name}: {observed}" if passed else name))
         if not passed:
-            out.print(line(f"        expected {check.expected}"))
-            out.print(line(f"        saw      {check.observed}"))
+            out.print(line(f"        expected {expected}"))
+            out.print(line(f"        saw      {observed}"))

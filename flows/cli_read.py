@@ -21,7 +21,7 @@ from flows.cli_out import (
     reports_of,
     show_checks,
 )
-from flows.console import COLOURS, line
+from flows.console import COLOURS, line, words_of
 from tasks import site as sites
 from tasks.audit import audit
 from tasks.case import find, incidents, load_state, reopened
@@ -112,7 +112,7 @@ def show(incident: IncidentId, site: SiteFolder = Here, reports: Reports = None,
     _steps(out, state)
     _findings(out, state)
     _acts(out, state)
-    show_checks(out, [check for _, check in state.checks])
+    show_checks(out, [check for _, check in state.checks], words_of(state))
     if state.seal:
         out.print(
             line(
@@ -150,7 +150,8 @@ def _steps(out: Console, state: State) -> None:
             out.print(line(f"  {step:<8} skipped by {state.skipped[step]}", "yellow"))
         elif step in state.ends:
             end = state.ends[step]
-            out.print(line(f"  {step:<8} {end.outcome.label:<14} {end.summary}", COLOURS[end.outcome]))
+            summary = words_of(state)(end.summary)
+            out.print(line(f"  {step:<8} {end.outcome.label:<14} {summary}", COLOURS[end.outcome]))
         else:
             out.print(line(f"  {step:<8} {'running, or cut off' if state.running is step else 'not run'}", "dim"))
 
@@ -160,7 +161,7 @@ def _findings(out: Console, state: State) -> None:
         text = (
             f"  {finding.score:>3} {finding.what} ({finding.where}): {finding.why} [{finding.sure}, {finding.attack}]"
         )
-        out.print(line(text, "red" if finding.score >= 70 else ""))
+        out.print(line(words_of(state)(text), "red" if finding.score >= 70 else ""))
 
 
 def _acts(out: Console, state: State) -> None:
@@ -172,7 +173,8 @@ def _acts(out: Console, state: State) -> None:
             else ("changed" if receipt.changed else "was so before" if receipt.ok else "FAILED")
         )
         back = ", taken back" if act.superseded else ""
-        out.print(line(f"  {act.step}: {act.action.kind} {act.action.target} on {act.action.on}: {how}{back}"))
+        what = words_of(state)(f"{act.action.kind} {act.action.target} on {act.action.on}")
+        out.print(line(f"  {act.step}: {what}: {how}{back}"))
 
 
 def report(

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from flows.doors import operator
 from tasks.model import Action, Outcome, Result, Step, StepEnd, inert
-from tasks.state import Plan
+from tasks.state import Plan, State
 
 COLOURS = {
     Outcome.DONE: "green",
@@ -33,11 +33,25 @@ def line(text: str, style: str = "") -> Text:
     return Text(inert(text), style=style)
 
 
+Words = Callable[[str], str]
+
+
+def as_said(name: str, root: str) -> Words:
+    """How paths are told: a drill's victim has its / in a folder far down, and HOST:/PATH is what a person wants to read."""
+    prefix = f"{root.rstrip('/')}/"
+    return lambda text: text if prefix == "/" else text.replace(prefix, f"{name}:/")
+
+
+def words_of(state: State) -> Words:
+    """The same for an incident, from its journal."""
+    return as_said(state.incident.host, str(state.host.get("root", "/")))
+
+
 class Terminal:
     """Watches a run. On a terminal a bar shows the step at work; elsewhere each step is two plain lines."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, words: Words = str) -> None:
+        self.console, self.words = console, words
         self._bar: Progress | None = None
 
     def started(self, step: Step) -> None:
@@ -49,21 +63,20 @@ class Terminal:
     def said(self, text: str, part: float | None) -> None:
         if self._bar is None:
             return
-        self._bar.update(
-            self._bar.task_ids[0], description=inert(text, 70), completed=None if part is None else part * 100
-        )
+        shown = inert(self.words(text), 70)
+        self._bar.update(self._bar.task_ids[0], description=shown, completed=None if part is None else part * 100)
 
     def ended(self, end: StepEnd, seconds: float) -> None:
         self.close()
-        row = Text.assemble(
-            (f" {end.step:<8}", "bold"),
-            (f" {end.outcome.label:<14}", COLOURS[end.outcome]),
-            (f"{seconds:7.2f} s  ", "dim"),
-            inert(end.summary, 600),
-        )
-        self.console.print(row)
-        if end.next:
-            self.console.print(Text.assemble((" " * 34, ""), ("do: ", "bold"), inert(end.next, 600)))
+        mark = Text(f"{end.outcome.label:<14}", COLOURS[end.outcome])
+        rows = [(Text(f" {end.step:<8}", "bold"), mark, Text(f"{seconds:7.2f} s", "dim"), self._text(end.summary))]
+        if end.next and not end.outcome.finished:
+            rows.append((Text(" " * 9), Text(" " * 14), Text("      do:", "bold"), self._text(end.next)))
+        for row in rows:
+            self.console.print(_hanging(row) if self.console.is_terminal else Text(" ").join(row))
+
+    def _text(self, text: str) -> Text:
+        return Text(inert(self.words(text), 600))
 
     def _open(self, step: Step) -> None:
         columns = (
@@ -86,7 +99,7 @@ class Terminal:
     def ask(self, plan: Plan) -> tuple[bool, str] | None:
         """Show the card and ask; None when nobody sits at a terminal."""
         self.close()
-        self.console.print(card(plan))
+        self.console.print(card(plan, self.words))
         if not (self.console.is_terminal and sys.stdin.isatty()):
             return None
         return Confirm.ask("Go on?", console=self.console, default=False), operator()
@@ -97,43 +110,53 @@ def always(terminal: Terminal) -> Callable[[Plan], tuple[bool, str] | None]:
 
     def ask(plan: Plan) -> tuple[bool, str]:
         terminal.close()
-        terminal.console.print(card(plan))
+        terminal.console.print(card(plan, terminal.words))
         return True, f"{operator()} (--yes)"
 
     return ask
 
 
-def card(plan: Plan) -> Panel:
+def _hanging(row: tuple[Text, ...]) -> Table:
+    """The row as columns, so that a long last one hangs and stays readable."""
+    grid = Table.grid(padding=(0, 1))
+    for _ in row[:-1]:
+        grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(*row)
+    return grid
+
+
+def card(plan: Plan, words: Words = str) -> Panel:
     """The blast-radius card: what will be done, to what, what it touches, what undoes it."""
     table = Table.grid(padding=(0, 1))
     table.add_column(justify="right", style="bold")
     table.add_column(overflow="fold")
     for key, value in plan.blast.items():
-        table.add_row(key, line(_words(value)))
+        table.add_row(key, line(words(_listed(value))))
     table.add_row("", "")
     for number, action in enumerate(plan.actions, start=1):
-        table.add_row(str(number), _action(action))
+        table.add_row(str(number), _action(action, words))
     return Panel(table, title=f"{plan.step}: {len(plan.actions)} action(s)", border_style="yellow", expand=False)
 
 
-def _action(action: Action) -> Text:
+def _action(action: Action, words: Words) -> Text:
     undo = ("can be undone", "green") if action.undo else ("cannot be undone", "red")
     return Text.assemble(
         (action.kind, "bold"),
-        f" on {inert(action.on)}: {inert(action.target, 200)}\n",
-        (f"{inert(action.reason, 300)}; ", "dim"),
+        f" on {inert(action.on)}: {inert(words(action.target), 200)}\n",
+        (f"{inert(words(action.reason), 300)}; ", "dim"),
         undo,
     )
 
 
-def _words(value: object) -> str:
+def _listed(value: object) -> str:
     return ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
 
 
 @contextmanager
-def watching(console: Console) -> Iterator[Terminal]:
+def watching(console: Console, words: Words = str) -> Iterator[Terminal]:
     """A terminal that is left tidy, also after an error."""
-    terminal = Terminal(console)
+    terminal = Terminal(console, words)
     try:
         yield terminal
     finally:

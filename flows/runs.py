@@ -12,7 +12,7 @@ from rich.console import Console
 
 from flows import server as prefect_server
 from flows.cli_out import CODES, console, facts, show_checks
-from flows.console import Terminal, always, line, watching
+from flows.console import Terminal, Words, always, as_said, card, line, watching, words_of
 from flows.doors import operator
 from flows.engine import Nobody, Watcher
 from flows.launch import Launch, carry_on, urgent
@@ -40,7 +40,7 @@ class Options:
 
 def respond(site: Site, request: Request, options: Options) -> Path:
     """Open an incident and run it: the urgent steps first, whatever Prefect does. The incident's folder."""
-    with _stage(options) as (launch, out):
+    with _stage(options, as_said(request.host.name, request.host.root)) as (launch, out):
         with opened(options.reports, site, request) as case:
             folder = case.folder
             out.print(
@@ -61,7 +61,7 @@ def resume(folder: Path, options: Options) -> None:
     """Go on with an incident where its journal says it stands."""
     state = load_state(folder)
     home = Path(state.incident.site) / ".hemostat" / "prefect"
-    with _stage(options) as (launch, out), _laboratory(folder), _server(options, home) as server:
+    with _stage(options, words_of(state)) as (launch, out), _laboratory(folder), _server(options, home) as server:
         with reopened(folder) as case:
             urgent(case, launch)
         carry_on(folder, launch, server, PATIENCE)
@@ -118,8 +118,6 @@ def approve(folder: Path, yes: bool, reason: str, out: Console) -> list[dict[str
     Raises:
         ConfigError: nothing waits.
     """
-    from flows.console import card
-
     with reopened(folder) as case:
         state = case.state
         open_plans = [
@@ -132,7 +130,7 @@ def approve(folder: Path, yes: bool, reason: str, out: Console) -> list[dict[str
                 f"{state.incident.id} waits for no approval", f"it stands at {state.outcome}", "see `hemostat show`"
             )
         for plan in open_plans:
-            out.print(card(plan))
+            out.print(card(plan, words_of(state)))
             kind = "approval.given" if yes else "approval.refused"
             case.record(kind, step=plan.step, digest=plan.digest, by=operator(), via="command line", reason=reason)
             out.print(line(f"{'approved' if yes else 'refused'} by {operator()}"))
@@ -141,7 +139,8 @@ def approve(folder: Path, yes: bool, reason: str, out: Console) -> list[dict[str
 
 def undo(folder: Path, steps: Sequence[Step], overrides: tuple[str, ...], options: Options) -> int:
     """Take back those steps' acts and say what became of each."""
-    with _stage(options) as (launch, out), _laboratory(folder), reopened(folder) as case:
+    words = words_of(load_state(folder))
+    with _stage(options, words) as (launch, out), _laboratory(folder), reopened(folder) as case:
         case.ask = launch.ask
         for word in overrides:
             case.record("override", word=word, by=operator())
@@ -153,18 +152,17 @@ def undo(folder: Path, steps: Sequence[Step], overrides: tuple[str, ...], option
         if options.as_json:
             facts(results)
         else:
-            _show_undone(out, results)
+            _show_undone(out, results, words)
         return 0 if all(r.back or r.action.undo is None for r in results) else 1
 
 
-def _show_undone(out: Console, results: Sequence[Undone]) -> None:
+def _show_undone(out: Console, results: Sequence[Undone], words: Words) -> None:
     if not results:
         out.print(line("nothing to take back: no act of ours stands"))
     for result in results:
         mark, style = _mark(result)
-        out.print(
-            line(f"{mark:<12}{result.action.kind} {result.action.target} on {result.action.on}: {result.why}", style)
-        )
+        what = f"{result.action.kind} {result.action.target} on {result.action.on}: {result.why}"
+        out.print(line(f"{mark:<12}{words(what)}", style))
 
 
 def _mark(result: Undone) -> tuple[str, str]:
@@ -174,12 +172,12 @@ def _mark(result: Undone) -> tuple[str, str]:
 
 
 @contextlib.contextmanager
-def _stage(options: Options) -> Iterator[tuple[Launch, Console]]:
+def _stage(options: Options, words: Words) -> Iterator[tuple[Launch, Console]]:
     """A watcher, someone to ask, and SIGTERM treated like Ctrl-C so that every `with` block ends properly."""
     out = console(options.as_json)
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with watching(out) as terminal:
+        with watching(out, words) as terminal:
             yield Launch(_watcher(terminal, options), always(terminal) if options.yes else terminal.ask), out
     finally:
         signal.signal(signal.SIGTERM, previous)
@@ -217,7 +215,7 @@ def _tell(folder: Path, options: Options, out: Console) -> None:
     state = load_state(folder)
     failed = [check for _, check in state.checks if check.result != "pass"]
     if failed:
-        show_checks(out, failed)
+        show_checks(out, failed, words_of(state))
     outcome = state.outcome.label if state.outcome else "no step has run"
     out.print(line(f"incident {state.incident.id}: {outcome}", "bold"))
     out.print(

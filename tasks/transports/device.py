@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import re
+import select
 import shlex
 import subprocess
 import tempfile
@@ -29,6 +30,8 @@ FIRST_PROMPT = r"[>#$\]] ?$"
 # Measured: nft's netlink dump ends with EINTR when another process changes the rules meanwhile. That is no "absent".
 TRANSIENT = rb"Interrupted system call|Resource (?:temporarily unavailable|busy)"
 RETRIES = 5
+# Characters of a command that its echo must repeat.
+ECHO = 16
 
 
 def lock_folder(site: Site) -> Path:
@@ -88,9 +91,7 @@ class Cli:
         text = command.text.replace("{user}", self._host.username)
         try:
             self._connection.write_channel(text + self._connection.RETURN)
-            answer = self._connection.read_until_pattern(
-                command.expect or self._prompt, read_timeout=max(self._host.timeout, command.patience)
-            )
+            answer = self._heard(text, command.expect or self._prompt, max(self._host.timeout, command.patience))
         except Exception as error:
             raise Unreachable(
                 f"say {text!r} to {self._host.name}",
@@ -98,6 +99,28 @@ class Cli:
                 "its state is not known now: `hemostat resume` reads it again before anything else",
             ) from error
         return checked(self._host, self._firewall, command, _body(answer, text))
+
+    def _heard(self, said: str, pattern: str, seconds: float) -> str:
+        """What comes from the echo of what we said up to the pattern, read with netmiko's own reader as it comes.
+
+        A login leaves prompts behind that arrive late: only one that follows our own echo ends our answer. A device may wrap a long
+        echo, so its beginning is enough.
+
+        netmiko's read_until_pattern sleeps 10 ms between looks, and a block is a dozen commands: waiting on the channel itself
+        takes two thirds off a command (tests/bench).
+        """
+        channel, answer, deadline = self._connection.remote_conn, "", time.monotonic() + seconds
+        echo = said[:ECHO]
+        while (start := answer.find(echo)) < 0 or not re.search(pattern, answer[start:]):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"no prompt within {seconds:g} s")
+            select.select([channel], [], [], left)
+            new = self._connection.read_channel()
+            if not new and channel.exit_status_ready():
+                raise EOFError("the device closed the connection")
+            answer += new
+        return answer[start:]
 
     def _back_out(self) -> None:
         with contextlib.suppress(TargetError):

@@ -26,7 +26,7 @@ USAGE = 2
 TAMPERED = 6
 CODES_HELP = (
     "Exit codes: 0 done or nothing to do, 1 failed, 2 your files or words are wrong, 3 a guard refused, "
-    "4 host or device unreachable, 5 waits for approval, 6 verify found a change."
+    "4 host or device unreachable, 5 waits for approval, 6 verify found a change, 130 stopped by Ctrl-C."
 )
 
 SiteFolder = Annotated[

@@ -49,7 +49,8 @@ def respond(site: Site, request: Request, options: Options) -> Path:
                     "bold",
                 )
             )
-            with _server(options, Path(site.folder) / ".hemostat" / "prefect") as server:
+            home = Path(site.folder) / ".hemostat" / "prefect"
+            with _stoppable(case.incident.id, out), _server(options, home) as server:
                 urgent(case, launch)
                 case.close()
                 carry_on(folder, launch, server, PATIENCE)
@@ -61,10 +62,11 @@ def resume(folder: Path, options: Options) -> None:
     """Go on with an incident where its journal says it stands."""
     state = load_state(folder)
     home = Path(state.incident.site) / ".hemostat" / "prefect"
-    with _stage(options, words_of(state)) as (launch, out), _laboratory(folder), _server(options, home) as server:
-        with reopened(folder) as case:
-            urgent(case, launch)
-        carry_on(folder, launch, server, PATIENCE)
+    with _stage(options, words_of(state)) as (launch, out), _laboratory(folder):
+        with _stoppable(state.incident.id, out), _server(options, home) as server:
+            with reopened(folder) as case:
+                urgent(case, launch)
+            carry_on(folder, launch, server, PATIENCE)
         _tell(folder, options, out)
 
 
@@ -181,6 +183,16 @@ def _stage(options: Options, words: Words) -> Iterator[tuple[Launch, Console]]:
             yield Launch(_watcher(terminal, options), always(terminal) if options.yes else terminal.ask), out
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+@contextlib.contextmanager
+def _stoppable(incident: str, out: Console) -> Iterator[None]:
+    """Ctrl-C within a step is that step's end; between two steps it ends the run, and the person is told how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        out.print(line(f"stopped between two steps: `hemostat resume {incident}` goes on from here", "bold red"))
+        raise
 
 
 def _watcher(terminal: Terminal, options: Options) -> Watcher:

@@ -30,7 +30,7 @@ Here = Path()
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (respond, alert, plan, approve, resume, undo, drill, ui):
+    for command in (respond, alert, plan, approve, resume, undo, expire, drill, ui):
         app.command()(command)
 
 
@@ -150,6 +150,11 @@ def undo(
     folder = find(reports_of(site, reports), incident)
     steps = (step,) if step else (Step.CLEANUP, Step.BLOCK)
     raise typer.Exit(runs.undo(folder, steps, tuple(override or ()), runs.Options(folder.parent, yes, False, as_json)))
+
+
+def expire(site: SiteFolder = Here, reports: Reports = None, as_json: AsJson = False) -> None:
+    """End the blocks whose time to live is over, on every device that has no clock of its own; run it from cron."""
+    raise typer.Exit(runs.expire(runs.Options(reports_of(site, reports), True, False, as_json)))
 
 
 def drill(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,11 @@ from tasks import alerts, site
 from tasks.case import Request
 from tasks.choose import choose
 from tasks.model import Alert, ConfigError, Mode, Remote
+from tasks.own_path import resolve
 from tasks.settings import Host, Site
+
+DOMAIN = r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9_-]+)+"
+RESOLVE_WITHIN = 3.0
 
 
 def operator() -> str:
@@ -30,13 +35,29 @@ def by_hand(
     known = site.load(folder)
     request = Request(
         host=known.host(host),
-        remote=Remote.parse(remote),
+        remote=_remote(remote),
         playbook=known.playbook(playbook),
         operator=operator(),
         reason=reason,
         overrides=tuple(overrides),
     )
     return known, request
+
+
+def _remote(text: str) -> Remote:
+    """The address; a domain is resolved and shown, but which of its addresses the host talked to is for a person to say."""
+    try:
+        return Remote.parse(text)
+    except ConfigError:
+        found = resolve([text], RESOLVE_WITHIN).get(text, ()) if re.fullmatch(DOMAIN, text) else ()
+        if not found:
+            raise
+        addresses = ", ".join(map(str, found))
+        raise ConfigError(
+            f"{text} is a domain, and a firewall denies addresses",
+            f"it resolves to {addresses} now, which may be others than the host talked to",
+            "name the address that was seen on the wire; run once for each",
+        ) from None
 
 
 def by_alert(

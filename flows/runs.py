@@ -6,6 +6,7 @@ import contextlib
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -17,10 +18,11 @@ from flows.doors import operator
 from flows.engine import Nobody, Watcher
 from flows.launch import Launch, carry_on, urgent
 from flows.server import Server
+from tasks import expire as expiring
 from tasks import undo as undoing
 from tasks.acts import Waiting
-from tasks.case import Request, load_state, opened, reopened
-from tasks.model import Approval, ConfigError, Json, Mode, Step, TargetError
+from tasks.case import Request, incidents, load_state, opened, reopened
+from tasks.model import Approval, ConfigError, Json, Mode, Refused, Step, TargetError
 from tasks.settings import Site
 from tasks.undo import Undone
 
@@ -156,6 +158,22 @@ def undo(folder: Path, steps: Sequence[Step], overrides: tuple[str, ...], option
         else:
             _show_undone(out, results, words)
         return 0 if all(r.back or r.action.undo is None for r in results) else 1
+
+
+def expire(options: Options) -> int:
+    """Every incident in turn; one that another process holds is left to it."""
+    now, results = datetime.now(UTC), list[Undone]()
+    with _stage(options, str) as (_, out):
+        for folder in incidents(options.reports):
+            if not expiring.due(load_state(folder), now):
+                continue
+            with contextlib.suppress(Refused), reopened(folder) as case:
+                results += expiring.run(case, now)
+        if options.as_json:
+            facts(results)
+        else:
+            _show_undone(out, results, str)
+    return 0 if all(r.back for r in results) else 1
 
 
 def _show_undone(out: Console, results: Sequence[Undone], words: Words) -> None:

@@ -6,17 +6,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from tasks import decide
+from tasks import decide, neighbours
 from tasks.acts import approved, perform, propose
 from tasks.case import Case, to_remote
 from tasks.firewalls import Command, Entry, Firewall, Listing
 from tasks.guarding import admit, blast_radius
 from tasks.model import (
     Action,
+    Approval,
     Bug,
     Check,
     HemostatError,
     Look,
+    Mode,
     Receipt,
     Remote,
     Result,
@@ -24,6 +26,7 @@ from tasks.model import (
     StepEnd,
     TargetError,
     Unreachable,
+    Verdict,
 )
 from tasks.secrets import resolve
 from tasks.settings import Host
@@ -69,12 +72,19 @@ def run(case: Case) -> StepEnd:
     targets = [target(case, host, firewall) for host, firewall in case.firewalls()]
     plan = propose(case, Step.BLOCK, [_action(t) for t in targets], blast_radius(case))
     looked = any(r.kind == "sample" for r in case.state.records)
-    approved(case, plan, decide.block_approval(case.playbook, found, looked))
+    approved(case, plan, _rule(case, found, looked))
     results = _on_all(targets, lambda t: _block(case, t))
     checks = [check for result in results for check in result.checks] + [_at_host(case)]
     for check in checks:
         case.record("check", step=Step.BLOCK, check=check)
     return _end(case, results, checks)
+
+
+def _rule(case: Case, found: Verdict, looked: bool) -> Approval:
+    """The playbook's word, but a remote that many hosts use is never blocked without a person's."""
+    rule = decide.block_approval(case.playbook, found, looked)
+    many = len(neighbours.hosts_with(case.folder, case.incident.remote)) >= case.site.policy.widely_used
+    return Approval.ASK if many and rule is Approval.AUTO and case.incident.mode is Mode.LIVE else rule
 
 
 def target(case: Case, host: Host, firewall: Firewall) -> Target:

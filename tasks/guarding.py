@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tasks import guards
+from tasks import guards, neighbours
 from tasks.case import Case
 from tasks.model import Json, Refused
 from tasks.own_path import effective_own_path
@@ -37,11 +37,13 @@ def blast_radius(case: Case) -> dict[str, Json]:
         for h in case.site.hosts.values()
         if set(h.firewalls) & set(case.host.firewalls) and h.name != case.host.name
     ]
+    met = neighbours.hosts_with(case.folder, remote)
     return {
         "host": f"{case.host.name} (criticality {case.host.criticality}, owner {case.host.owner or 'not in the inventory'})",
         "remote": str(remote),
         "devices": list(case.host.firewalls),
         "other hosts behind them": behind,
+        "hosts of other incidents with this remote": met,
         "expires": f"after {minutes} minutes" if minutes else "not by itself",
         "undo": f"hemostat undo {case.incident.id}",
     }

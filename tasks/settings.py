@@ -98,6 +98,7 @@ class Policy:
     """inventory/policy.yaml: what may never be blocked, and what is ours.
 
     `laboratory` are networks that stand in for the internet in a drill; a live incident may not name them.
+    A remote that `widely_used` other hosts met in incidents too is blocked only after a person's yes: it may be a service of everyone's.
     `own` are the runner's, DNS servers', domain controllers' and jump hosts' addresses: the own path.
     """
 
@@ -108,6 +109,7 @@ class Policy:
     own: tuple[Address, ...] = ()
     known_good: tuple[KnownGood, ...] = ()
     laboratory: tuple[Network, ...] = ()
+    widely_used: Count = 3
 
     @property
     def inside(self) -> tuple[Network, ...]:

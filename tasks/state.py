@@ -21,6 +21,7 @@ The vocabulary of the journal, kind by kind, with the keys of `data`:
 | report.written | files (name to sha256), head | report |
 | prefect | flow_run, url or unavailable | the flows |
 | cut / counter | step, on, commands / step, on, hits | block: sessions that were ended, the deny rule's counter |
+| release | action | undo: a block that was there before is left, and no longer this incident's |
 | note | text, and what it is about | anyone |
 | score | the drill's figures | the drill |
 | journal.healed | lost_bytes, kept_in | the journal |
@@ -259,6 +260,10 @@ def _receipt(state: State, data: dict[str, Json]) -> None:
         _supersede(state, receipt.action, undo=False)
 
 
+def _release(state: State, data: dict[str, Json]) -> None:
+    _supersede(state, data["action"], undo=False)
+
+
 def _check(state: State, data: dict[str, Json]) -> None:
     state.checks.append((data["step"], typed(Check, data["check"])))
 
@@ -301,6 +306,7 @@ _HANDLERS = {
     "approval.refused": _refused,
     "intent": _intent,
     "receipt": _receipt,
+    "release": _release,
     "check": _check,
     "reading": _reading,
     "finding": _finding,

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 
-from tasks import decide, remedies
+from tasks import decide, neighbours, remedies
 from tasks.acts import approved, perform, propose
 from tasks.block import Target, listing, look, target
 from tasks.case import Case
 from tasks.firewalls import load
 from tasks.guarding import blast_radius
-from tasks.model import Action, Approval, Check, HemostatError, Look, Receipt, Result, Step
+from tasks.model import Action, Approval, Check, HemostatError, Look, Receipt, Refused, Result, Step
 from tasks.secrets import resolve
 from tasks.state import UNDO, Act
 from tasks.transports import device
+
+# The word that lifts the guard of a block that several incidents stand on.
+SHARED = "shared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,32 @@ def run(case: Case, steps: Sequence[Step], rule: Approval) -> list[Undone]:
     acts = plan(case, steps)
     for step in {act.step for act in acts}:
         decide.gate(f"undo {step}", case.state)
+    _not_shared(case, acts)
     able = [act for act in acts if act.action.undo]
     if able:
         actions = [replace(a.action, reason=f"take back: {a.action.undo}", commands=()) for a in able]
         approved(case, propose(case, UNDO, actions, blast_radius(case)), rule)
-    return [_take_back(case, act) for act in acts]
+    results = [take_back(case, act) for act in acts]
+    for act in neighbours.blocks(case.state) if Step.BLOCK in steps else ():
+        # Found there, not made by us: it stays, but this incident no longer needs it.
+        if act.receipt and not act.receipt.changed:
+            case.record("release", action=act.action.id)
+    return results
 
 
-def _take_back(case: Case, act: Act) -> Undone:
+def _not_shared(case: Case, acts: Sequence[Act]) -> None:
+    """A block that another incident stands on is not taken out under it."""
+    if SHARED in case.state.overrides:
+        return
+    for act in (a for a in acts if a.step == Step.BLOCK):
+        wanted = neighbours.wanting(case.folder, act, datetime.now(UTC))
+        if wanted:
+            seen = f"{act.action.target} on {act.action.on} is also the block of {', '.join(wanted)}"
+            raise Refused("shared-block", seen, "undo those first", SHARED)
+
+
+def take_back(case: Case, act: Act) -> Undone:
+    """One act: re-read, restore, look again, journal."""
     if act.action.undo is None:
         return Undone(act.action, False, "cannot be taken back")
     case.say(f"taking back: {act.action.target}", None)

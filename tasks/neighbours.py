@@ -1,0 +1,55 @@
+"""The other incidents beside this one: who else wants a block, who else met the remote. Reads journals; holds and changes none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from tasks.case import incidents, load_state
+from tasks.model import HemostatError, Remote, Step
+from tasks.state import Act, State
+
+
+def others(folder: Path) -> Iterator[State]:
+    """Every other incident that can be read; a damaged one has no say here (`hemostat history` shows it)."""
+    for sibling in incidents(folder.parent):
+        if sibling == folder:
+            continue
+        try:
+            yield load_state(sibling)
+        except (HemostatError, OSError, ValueError):
+            continue
+
+
+def hosts_with(folder: Path, remote: Remote) -> list[str]:
+    """Hosts of other incidents with the same address."""
+    return sorted({s.incident.host for s in others(folder) if s.incident.remote.address == remote.address})
+
+
+def wanting(folder: Path, act: Act, now: datetime) -> list[str]:
+    """Incidents whose own block is the very entry of this act and still counts: taking it out would open them."""
+    return [s.incident.id for s in others(folder) if any(_same(b, act) and not due(s, b, now) for b in blocks(s))]
+
+
+def blocks(state: State) -> list[Act]:
+    """Blocks that stand for this incident, whether it made them or found them."""
+    return [a for a in state.acts if a.step == Step.BLOCK and not a.superseded and a.receipt and a.receipt.ok]
+
+
+def due(state: State, act: Act, now: datetime) -> bool:
+    """Is the playbook's time to live of this block over? Never, if it set none."""
+    minutes = state.playbook.block.minutes if state.playbook else 0
+    since = next(
+        (
+            r.time
+            for r in reversed(state.records)
+            if r.kind == "receipt" and r.data["receipt"]["action"] == act.action.id
+        ),
+        None,
+    )
+    return bool(minutes) and since is not None and now >= since + timedelta(minutes=minutes)
+
+
+def _same(one: Act, other: Act) -> bool:
+    return one.action.on == other.action.on and dict(one.action.facts) == dict(other.action.facts)

@@ -236,8 +236,7 @@ def _send(handle: int | None, pid: int, number: int) -> None:
 
 def _same(proc: Path, pid: int, created: float) -> bool:
     try:
-        fields = procfs.stat_fields(proc, pid)
-        return fields[0] not in "ZX" and abs(procfs.created(proc, pid) - created) < _SAME_START
+        return not procfs.ended(proc, pid) and abs(procfs.created(proc, pid) - created) < _SAME_START
     except FileNotFoundError:
         return False
 

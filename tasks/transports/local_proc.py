@@ -55,6 +55,18 @@ def stat_fields(proc: Path, pid: int) -> list[str]:
     return (proc / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
 
 
+def ended(proc: Path, pid: int) -> bool:
+    """True when all of it is over and only its parent has not asked how (a zombie), or it is gone.
+
+    A process whose first thread alone has ended shows as a zombie too, but its other threads run on: field 20 counts them.
+    """
+    try:
+        fields = stat_fields(proc, pid)
+        return fields[0] in "ZX" and int(fields[17]) <= 1
+    except (OSError, IndexError):
+        return not exists(pid)
+
+
 def created(proc: Path, pid: int) -> float:
     """When the process started, in seconds since the epoch: field 22 of /proc/PID/stat (proc_pid_stat(5))."""
     return boot_time() + int(stat_fields(proc, pid)[19]) / _TICKS

@@ -24,11 +24,11 @@ T = TypeVar("T")
 
 
 def snapshot(pids: Sequence[int] | None) -> list[Process]:
-    """All processes, or those of `pids` that live. What hides from the listing is in the whole list."""
+    """All processes, or those of `pids` that live, which a zombie does not. What hides from the listing is in the whole list."""
     with procfs.uncovered() as proc:
         secret = procfs.covers() if pids is not None else procfs.hidden(proc, HIDDEN_SECONDS)[0]
         wanted = pids if pids is not None else sorted({*psutil.pids(), *secret})
-        seen = (_one(proc, pid, secret.get(pid, "")) for pid in wanted)
+        seen = (_one(proc, pid, secret.get(pid, "")) for pid in wanted if pids is None or not procfs.ended(proc, pid))
         return [process for process in seen if process]
 
 

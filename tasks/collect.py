@@ -216,6 +216,9 @@ def _adopt(case: Case) -> None:
         name = str(path.relative_to(case.folder))
         if name in known or path.is_symlink() or not path.is_file():
             continue
+        if path.suffix == ".part" and not path.stat().st_size:
+            path.unlink()  # the copy failed at its first byte, and was noted
+            continue
         whole = "the copy is not whole" if path.suffix == ".part" else "its hash at the source is not known"
         case.record(
             "evidence",

@@ -17,6 +17,7 @@ from tests.crash.runner import PHASES, Order, go
 
 ID = "20260101-000000-crash"
 DEADLINE = 60.0
+MANY = 400
 # A server process that has imported everything forks each runner: no imports, and no thread of the tests in it.
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["tests.crash.runner", "netmiko", "tasks.transports.local"])
@@ -51,9 +52,10 @@ class Rig:
         at: tuple[int, str] | None = None,
         survived: frozenset[str] | None = None,
         phases: tuple[str, ...] = PHASES,
+        undo: bool = False,
     ) -> bool:
         """One go in a fresh process; True when it died by SIGKILL, as it was told, False when it came to its end."""
-        order = replace(self.order, at=at, survived=survived, phases=phases)
+        order = replace(self.order, at=at, survived=survived, phases=phases, undo=undo)
         process = SERVER.Process(target=go, args=(order,))
         process.start()
         process.join(DEADLINE)
@@ -62,6 +64,13 @@ class Rig:
         known = (0, -signal.SIGKILL)
         assert process.exitcode in known, f"the runner ended with {process.exitcode}: its traceback is on stderr"
         return process.exitcode != 0
+
+    def until_it_lives(self, phases: tuple[str, ...], undo: bool = False) -> None:
+        """Runner after runner dies, each at the next point; returns when one has come to its end."""
+        for _ in range(MANY):
+            if not self.go(survived=frozenset(self.deaths), phases=phases, undo=undo):
+                return
+        raise AssertionError(f"after {MANY} deaths there was no end; the last ones: {self.deaths[-3:]}")
 
     @property
     def deaths(self) -> list[str]:

@@ -15,18 +15,20 @@ from pathlib import Path
 
 from flows import doors
 from flows.launch import Launch, carry_on, urgent
+from tasks import undo
 from tasks.case import opened, reopened
 from tasks.journal import NAME, Journal
-from tasks.model import Json, Mode
+from tasks.model import Approval, Json, Mode, Step
 
 PHASES = ("before", "torn", "after")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One go. It dies at record number `at` in that phase, or at the first point that is not in `survived`; else it lives.
+    """One go at the incident or, with `undo`, at taking all of it back.
 
-    A phase is "before" the record is written, with the record "torn" (half of it is on the disk), or "after" it is on the disk.
+    It dies at record number `at` in that phase, or at the first point that is not in `survived`; else it lives. A phase is
+    "before" the record is written, with the record "torn" (half of it is on the disk), or "after" it is on the disk.
     """
 
     reports: Path
@@ -37,6 +39,7 @@ class Order:
     at: tuple[int, str] | None = None
     survived: frozenset[str] | None = None
     phases: tuple[str, ...] = PHASES
+    undo: bool = False
 
     @property
     def folder(self) -> Path:
@@ -49,9 +52,13 @@ class Order:
 
 
 def go(order: Order) -> None:
-    """Open the incident or go on with it, as `hemostat respond --no-prefect` and `hemostat resume` do."""
+    """Open the incident, go on with it, or take it back, as `respond --no-prefect`, `resume` and `undo` do."""
     os.environ.update(order.environment)
     Journal._write = _Mortal(order, Journal._write).method()  # type: ignore[method-assign]
+    if order.undo:
+        with reopened(order.folder) as case:
+            undo.run(case, [Step.BLOCK, Step.CLEANUP], Approval.AUTO)
+        return
     launch = Launch(ask=lambda _: (True, "the person at the terminal"))
     if (order.folder / NAME).exists() and b"\n" in (order.folder / NAME).read_bytes():
         with reopened(order.folder) as case:
@@ -92,7 +99,8 @@ class _Mortal:
         """A name by which another go knows the record again: an act's by its action, others as the first of their kind in the step."""
         kind, data = record["kind"], record["data"]
         self.step = data["step"] if kind == "step.started" else self.step
-        name = f"{self.step or 'opening'} {kind}"
+        step = "undo" if self.order.undo else self.step or "opening"
+        name = f"{step} {kind}"
         self.seen[name] += 1
         if kind == "intent":
             return f"{name} {data['action']['id']}"

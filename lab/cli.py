@@ -208,7 +208,7 @@ class Session(Generic[D]):
 
     def answer(self, line: str) -> str:
         """What the device says to this line."""
-        command, pipe, tail = line.partition(" | ")
+        command, pipe, tail = (line, "", "") if self.device.own_pipes else line.partition(" | ")
         words = [Word.found(match) for match in re.finditer(r"\S+", command)]
         if not words or words[0].startswith(self.device.comments):
             return ""

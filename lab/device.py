@@ -106,6 +106,7 @@ class Device:
     first_mode: ClassVar[str]
     comments: ClassVar[tuple[str, ...]] = ("!",)
     filters: ClassVar[Mapping[str, str]] = {"include": "include", "exclude": "exclude", "begin": "begin"}
+    own_pipes: ClassVar[bool] = False  # the handlers get what follows a `|`
     more: ClassVar[str] = "--More--"
     page: int = 24
     newline: ClassVar[str] = "\r\n"

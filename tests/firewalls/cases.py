@@ -31,10 +31,14 @@ class Drop:
 
 @strict(frozen=True, config=ConfigDict(extra="forbid"))
 class Pending:
-    """What another administrator has typed and not committed, and a text that shows it in the configuration."""
+    """What another administrator has typed and not committed, and a text that shows it in the configuration.
+
+    `refused`: the device lets nobody else commit meanwhile, and says this.
+    """
 
     lines: str
     mark: str
+    refused: str = ""
 
 
 @strict(frozen=True, config=ConfigDict(extra="forbid"))

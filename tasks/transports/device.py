@@ -213,7 +213,6 @@ def _netmiko(host: Host, firewall: Firewall, secret: Resolve) -> Iterator[Any]:
             connection._open()
             if host.secret:
                 connection.enable()  # not every driver does so at login; where one did, this only looks
-            connection.read_timeout_override = None  # it would override each command's own patience
         except NetmikoAuthenticationException:
             raise Unreachable(tried, "the login was refused", f"check username and password of {host.name}") from None
         except NetmikoTimeoutException as error:
@@ -231,7 +230,9 @@ def _netmiko(host: Host, firewall: Firewall, secret: Resolve) -> Iterator[Any]:
         try:
             yield connection
         finally:
-            connection.paramiko_cleanup()
+            # It says good-bye on the wire, which may be gone; that must not hide what went wrong before.
+            with contextlib.suppress(EOFError, OSError, paramiko.SSHException):
+                connection.paramiko_cleanup()
 
 
 def _no_session(tried: str, host: Host, text: str) -> Unreachable:

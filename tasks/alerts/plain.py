@@ -1,4 +1,4 @@
-"""hemostat's own JSON alert, for whatever can send an HTTP POST or write a line. Knows this schema only:
+"""hemostat's own JSON alert, for whatever can send an HTTP POST or write a line. Knows this schema and no other.
 
 host         text      needed  the victim: its name in the inventory, or one of its addresses
 remote_ip    text      needed  the address that it talks to

@@ -91,8 +91,8 @@ class Journal:
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             _hold(self._file, folder)
-            healed = _heal(self._file, self.path)
             self.records = list(read(self.path))
+            healed = _heal(self._file, self.path)
         except BaseException:
             os.close(self._file)
             raise
@@ -177,13 +177,13 @@ def opened(folder: Path) -> Iterator[Journal]:
 
 
 def read(path: Path) -> Iterator[Record]:
-    """Read and check every complete line; a torn last line (no newline: a power cut) is left out.
+    """Read and check every complete line; a torn last line (a power cut: it stops before its end) is left out.
 
     Raises:
         BrokenChain: names the first line that is not what was written.
     """
-    prev = GENESIS
-    for number, line in enumerate(_complete_lines(path), start=1):
+    prev, lines, rest = GENESIS, *_split(path)
+    for number, line in enumerate(lines, start=1):
         record = _parse(path, number, line)
         if record.seq != number - 1 or record.prev != prev:
             raise BrokenChain(
@@ -191,17 +191,29 @@ def read(path: Path) -> Iterator[Record]:
             )
         prev = record.hash
         yield record
+    if _goes_on(rest):
+        raise BrokenChain(path, len(lines) + 1, "this line was changed: it goes on behind its record")
 
 
 def torn_bytes(path: Path) -> int:
     """How many bytes of an unfinished last line stand at the end of the file."""
-    data = path.read_bytes()
-    return len(data) - (data.rfind(b"\n") + 1)
+    return len(_split(path)[1])
 
 
-def _complete_lines(path: Path) -> list[bytes]:
+def _split(path: Path) -> tuple[list[bytes], bytes]:
+    """The whole lines, and what stands behind the last one's end."""
     data = path.read_bytes()
-    return data[: data.rfind(b"\n") + 1].splitlines()
+    end = data.rfind(b"\n") + 1
+    return data[:end].splitlines(), data[end:]
+
+
+def _goes_on(rest: bytes) -> bool:
+    """No torn line has a byte behind its record but the line's end: so that byte was changed."""
+    text = rest.decode("ascii", "replace")
+    try:
+        return json.JSONDecoder().raw_decode(text)[1] < len(text)
+    except ValueError:
+        return False
 
 
 def _parse(path: Path, number: int, line: bytes) -> Record:

@@ -78,10 +78,10 @@ def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("bit", [0, 5])
 def test_any_flipped_byte_is_named_by_its_line(tmp_path: Path, bit: int) -> None:
-    """Every single byte of the file, but for the last line's end, which is then a torn line."""
+    """Every single byte of the file, the last line's end as well."""
     path = written(tmp_path, 4)
     whole = path.read_bytes()
-    for place in range(len(whole) - 1):
+    for place in range(len(whole)):
         changed = bytearray(whole)
         changed[place] ^= 1 << bit
         path.write_bytes(changed)
@@ -91,13 +91,17 @@ def test_any_flipped_byte_is_named_by_its_line(tmp_path: Path, bit: int) -> None
         assert error.value.line == line, f"byte {place}: line {line} was changed, line {error.value.line} is named"
 
 
-def test_a_last_line_without_its_end_is_left_out_and_counted(tmp_path: Path) -> None:
-    """The one flip that makes no line wrong makes it unfinished, and that shows."""
+def test_a_changed_last_end_is_not_healed_away(tmp_path: Path) -> None:
+    """A power cut leaves less than a line, never more than a record: opening refuses, and cuts nothing off."""
     path = written(tmp_path)
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + b"\x0b")
+    with pytest.raises(BrokenChain, match=f"line {LINES}"):
+        Journal(tmp_path)
+    assert path.stat().st_size == len(whole)
+    path.write_bytes(whole[:-1])
     assert len(list(read(path))) == LINES - 1
-    assert torn_bytes(path) == len(whole.splitlines()[-1]) + 1
+    assert torn_bytes(path) == len(whole.splitlines()[-1])
 
 
 def without(lines: list[bytes]) -> list[bytes]:

@@ -149,8 +149,15 @@ def _tried(case: Case, t: Target) -> Blocked:
         return Blocked(
             t,
             receipt,
-            (decide.rule_check(t.host.name, after), *sessions, decide.counter_check(t.host.name, before, after)),
+            (decide.rule_check(t.host.name, after), *sessions, _counted(case, t, before, after)),
         )
+
+
+def _counted(case: Case, t: Target, before: Listing, after: Listing) -> Check:
+    """What was denied since our act, which may be that of a run that was cut off before."""
+    act = case.state.act(f"block/{t.host.name}", Step.BLOCK)
+    then = act.before.record.get("hits") if act else None
+    return decide.counter_check(t.host.name, before if then is None else replace(before, hits=then), after)
 
 
 def listing(session: Session, t: Target) -> Listing:
@@ -169,7 +176,7 @@ def look(session: Session, t: Target) -> Look:
     return Look(
         seen.present,
         f"{'in' if seen.present else 'not in'} the list; {seen.seen}",
-        {"note": seen.note} if seen.note else {},
+        {key: value for key, value in (("note", seen.note), ("hits", seen.hits)) if value not in ("", None)},
     )
 
 

@@ -12,7 +12,7 @@ import re
 from ipaddress import ip_network
 
 from tasks.firewalls.shape import Channel, Command, Entry, Listing
-from tasks.model import Address
+from tasks.model import Address, TargetError, inert
 
 platform = "hillstone_stoneos"
 driver = "hillstone_stoneos"
@@ -51,6 +51,8 @@ def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
     found = re.search(
         rf'^\s*address "?{re.escape(name)}"?(?: ipv6)?\s*\n((?:(?!\s*(?:exit|address) ?).*\n?)*)', book, re.M
     )
+    if not found and book.strip() and not re.search(r"^\s*address ", book, re.M):
+        raise TargetError("read the address book", f"the device answered {inert(book, 200)!r}", "look at it by hand")
     members = re.findall(r"^\s*ip (\S+)\s*$", found.group(1), re.M) if found else []
     rule = _deny(name, policy) if found else None
     return Listing(

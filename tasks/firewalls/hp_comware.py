@@ -12,7 +12,7 @@ import re
 from ipaddress import ip_address
 
 from tasks.firewalls.shape import Channel, Command, Entry, Listing
-from tasks.model import Address
+from tasks.model import Address, TargetError, inert
 
 platform = "hp_comware"
 driver = "hp_comware"
@@ -50,6 +50,8 @@ def look(entry: Entry) -> tuple[Command, ...]:
 def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
     group, policy, statistics = answers
     known = re.search(rf"address object[- ]group {re.escape(entry.name)}:", group, re.I) is not None
+    if not known and not re.search(ABSENT, group):
+        raise TargetError("read the object group", f"the device answered {inert(group, 200)!r}", "look at it by hand")
     members = [a for text in re.findall(r"^\s*\d+ network host address (\S+)", group, re.M) if (a := _address(text))]
     rule = _deny(entry, policy) if known else None
     return Listing(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 
 from tasks.firewalls.shape import Channel, Command, Entry, Listing
+from tasks.model import TargetError, inert
 
 platform = "huawei"
 driver = "huawei"
@@ -53,6 +54,13 @@ def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
     # 203.0.113.9 /any (dst) /any/    Manual    2026/01/01 00:00:00    60 0
     row = rf"^\s*{re.escape(str(entry.address))}\s*/(\S+) \(dst\)\s*/(\w+)/?\s+.*?(\S+)\s+(\d+)\s*$"
     rows = {(port, protocol): (left, int(hits)) for port, protocol, left, hits in re.findall(row, items, re.M | re.I)}
+    said = [
+        line
+        for line in items.splitlines()
+        if re.search(rf"(?<![\w.:]){re.escape(str(entry.address))}(?![\w.:])", line, re.I)
+    ]
+    if any(not re.search(r"\((?:src|dst)\)", line) for line in said):
+        raise TargetError("read the blacklist", f"the device answered {inert(said[0], 200)!r}", "look at it by hand")
     wanted = {(str(entry.remote.port), protocol) for protocol in PROTOCOLS}
     whole = rows.get(("any", "any"))
     present = whole is not None or (entry.remote.port is not None and wanted <= set(rows))

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 from tasks.firewalls.shape import Channel, Command, Entry, Listing
-from tasks.model import Address
+from tasks.model import Address, TargetError
 
 platform = "mikrotik_routeros"
 driver = "mikrotik_routeros"
@@ -65,6 +65,8 @@ def look(entry: Entry) -> tuple[Command, ...]:
 
 
 def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
+    if not all("hemostat-end" in answer for answer in answers):
+        raise TargetError("read the address list", "the answer has no end", "look at the router by hand")
     members = [fields for _, fields in _items(answers[0]) if "X" not in fields["flags"]]
     mine = next((m for m in members if _covers(m.get("address", ""), entry.address)), None)
     rules = [fields for _, fields in _items(answers[1]) if not set("XID") & set(fields["flags"])]

@@ -13,7 +13,7 @@ import re
 from ipaddress import ip_address
 
 from tasks.firewalls.shape import Channel, Command, Entry, Listing
-from tasks.model import Address
+from tasks.model import Address, TargetError, inert
 
 platform = "vyos"
 driver = "vyos"
@@ -28,7 +28,7 @@ failures = (
     r"^\s*Configuration system temporarily locked.*",
     r"^\s*Cannot exit: configuration modified.*",
     r"^(?:-?v?bash|sudo): .*",
-    r"^.*Operation failed: .*",
+    r"^conntrack v\S+ \(conntrack-tools\): (?!\d+ flow entries).*",
     r"^[+-] ?[^-\s].*",  # what `compare` shows and is not ours
 )
 ports = False
@@ -56,6 +56,7 @@ def look(entry: Entry) -> tuple[Command, ...]:
 
 def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
     configured, rules, counters = answers
+    _readable(configured + rules)
     group = re.findall(rf"^set firewall group {_group(entry)}\b(.*)", configured, re.M)
     members = [m.group(1) for line in group if (m := re.fullmatch(r" address '?([^'\s]+)'?\s*", line))]
     number = _deny(entry, rules)
@@ -69,6 +70,12 @@ def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
         missing=() if enforced else _lines(entry.address.version, entry.name, bool(group)),
         hits=int(hits.group(1)) if enforced and hits else None,
     )
+
+
+def _readable(answer: str) -> None:
+    strange = [line for line in answer.splitlines() if line.strip() and not re.match(r"\s*(?:set |\x1b)", line)]
+    if strange:
+        raise TargetError("read VyOS's configuration", f"it answered {inert(strange[0], 200)!r}", "look at it by hand")
 
 
 def _address(text: str) -> Address | None:

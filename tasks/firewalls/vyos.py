@@ -102,7 +102,7 @@ def _deny(entry: Entry, text: str) -> int | None:
 def _change(entry: Entry, verb: str, sign: str) -> tuple[Command, ...]:
     head = rf"\[(?:edit )?firewall group {_group(entry)}\]"
     line = rf'[{sign}] ?address "?{re.escape(str(entry.address))}"?'
-    ours = rf"\A\s*{head}\s*{line}\s*(?:\[edit\]\s*)?\Z"
+    ours = rf"\A(?:\x1b\[\?2004l)?\s*{head}\s*{line}\s*(?:\[edit\]\s*)?\Z"
     return (
         Command("configure"),
         Command(f"{verb} firewall group {_group(entry)} address {entry.address}"),

@@ -2,7 +2,7 @@
 
 StoneOS CLI User Guide, all series, V5.5R12: "Policy" (rules in their listed order, a new one at the end unless `top`, deny by default,
 "Rule id 5 is created."), "Common Show Commands" (`show configuration …`, the lines of `show session`). The errors `^-----unrecognized
-keyword`, `Error: Address … is not found`, `… is used by policy "5" and cannot be deleted` and the questions of `save all` are those
+keyword`, `Error: Address … is not found`, `… is used by policy "5" and cannot be deleted` and the question of `save all` are those
 that public clients parse. From knowledge: the words about a member that is there or not, a full entry; `clear session` with IPv6.
 """
 

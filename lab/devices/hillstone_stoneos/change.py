@@ -50,10 +50,8 @@ def save(session: StoneOs) -> Dialogue:
     said = yield Ask("Save configuration for all VSYS, are you sure? [y]/n: ")
     if said.strip().lower() not in ("", "y"):
         return ""
-    yield "Saving configuration...\n"
-    yield Ask("Backup start configuration file, are you sure? y/[n]: ")
     session.device.startup = session.device.config()
-    return "Save configuration is successful"
+    return "Saving configuration...\nSave configuration is successful"
 
 
 @cli.command("address NAME", "config")

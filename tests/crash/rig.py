@@ -21,7 +21,7 @@ MANY = 400
 # A server process that has imported everything forks each runner: no imports, and no thread of the tests in it.
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["tests.crash.runner", "netmiko", "tasks.transports.local"])
-FAST = {"window": "0.2", "intervals": "2", "at_least": "0.5", "at_most": "2.0"}
+FAST = {"window": "0.1", "intervals": "1", "at_least": "0.2", "at_most": "2.0"}
 
 
 class Rig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import unified_diff
 
 from tasks import report
 from tests.crash.rig import Rig
@@ -24,6 +25,7 @@ RULES = (
     (r"from \d+ journal records", "from RECORDS"),
     # The counter moves when the beacon knocks, which no run can time.
     (r"^.*counter on asa.*\n", ""),
+    (r"^1\. \d+ things? on victim could not be looked at .*\n", ""),
     # What tells of the crash itself.
     (r" \(found done after an interruption\)", ""),
     (r"^.*looked again since\).*\n", ""),
@@ -37,6 +39,12 @@ def sections(rig: Rig) -> dict[str, str]:
     head, *parts = re.split(r"^## (.+)$", text, flags=re.M)
     found = {"": head} | dict(zip(parts[::2], parts[1::2], strict=True))
     return {heading: text for heading, text in found.items() if heading not in OTHERWISE}
+
+
+def differences(wanted: dict[str, str], seen: dict[str, str]) -> str:
+    """What is not the same, as a diff; empty when nothing differs."""
+    parts = ((f"## {name}\n{wanted.get(name, '')}", f"## {name}\n{seen.get(name, '')}") for name in {**wanted, **seen})
+    return "\n".join(line for a, b in parts for line in unified_diff(a.splitlines(), b.splitlines(), lineterm="", n=0))
 
 
 def _same(text: str, rig: Rig) -> str:

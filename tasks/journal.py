@@ -107,7 +107,7 @@ class Journal:
         """Write one record and return once it is on the disk (fsync).
 
         Raises:
-            OSError: the disk is full or broken. The journal is as it was before.
+            HemostatError: the disk is full or broken. The journal is as it was before.
         """
         plain = _plain(data)
         with self._one_writer, _undisturbed():
@@ -117,17 +117,19 @@ class Journal:
             line = _canonical(body | {"hash": record.hash}) + b"\n"
             try:
                 self._write(line)
-            except OSError:
+            except OSError as error:
                 # A line that is there in part would spoil every later one.
                 os.ftruncate(self._file, self._size)
-                raise
+                raise HemostatError(
+                    f"write to {self.path}", error.strerror or str(error), "make room on this disk, then resume"
+                ) from None
             self._size += len(line)
             self.records.append(record)
             return record
 
     def _write(self, line: bytes) -> None:
         if os.write(self._file, line) != len(line):
-            raise OSError(f"{self.path}: the disk took only a part of a line")
+            raise OSError("the disk took only a part of a line")
         os.fdatasync(self._file)
 
     @property

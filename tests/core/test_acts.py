@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tasks.acts import Waiting, approved, perform, propose
 from tasks.case import Case
@@ -109,6 +112,20 @@ def test_many_deaths_in_a_row_are_one_act(tmp_path: Path) -> None:
     target.dies = ""
     assert once(tmp_path, target).changed
     assert (target.acts, records(tmp_path)) == (["put"], ["intent", "receipt"])
+
+
+@given(moments=st.lists(st.sampled_from(["look", "before the act", "after the act"]), max_size=12))
+@settings(max_examples=25)
+def test_any_course_of_deaths_is_one_act(tmp_path_factory: pytest.TempPathFactory, moments: list[str]) -> None:
+    """Whatever the order: the thing is put once, the journal has one intent and one receipt, and it is ours."""
+    folder, target = tmp_path_factory.mktemp("acts"), Target()
+    for target.dies in [*moments, ""]:
+        with contextlib.suppress(Died):
+            once(folder, target)
+    case = sit_down(folder)
+    case.close()
+    assert (target.acts, records(folder)) == (["put"], ["intent", "receipt"])
+    assert [a.action.id for a in case.state.standing] == ["cleanup/one"]
 
 
 def test_what_was_there_before_is_not_ours(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.journal import GENESIS, NAME, BrokenChain, Journal, read, torn_bytes
-from tasks.model import Refused, Remote
+from tasks.model import HemostatError, Refused, Remote
 
 LINES = 12
 Values = st.recursive(
@@ -209,7 +209,7 @@ def test_a_full_disk_leaves_the_journal_as_it_was(tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, limits[1]))
     try:
-        with pytest.raises(OSError):
+        with pytest.raises(HemostatError, match="make room"):
             journal.append("note", about="too long", text="x" * 5000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -116,7 +116,7 @@ def count(entry: Entry, answers: tuple[str, ...]) -> int:
 
 
 def save() -> tuple[Command, ...]:
-    return (Command("save", expect=QUESTION), Command("y", tolerate=UNASKED))
+    return (Command("save", expect=QUESTION), Command("y", tolerate=UNASKED, patience=60.0))
 
 
 def leave() -> tuple[Command, ...]:

@@ -107,7 +107,7 @@ def _change(entry: Entry, verb: str, sign: str) -> tuple[Command, ...]:
         Command("configure"),
         Command(f"{verb} firewall group {_group(entry)} address {entry.address}"),
         Command("compare", tolerate=ours),
-        Command(f'commit comment "hemostat {entry.incident}"'),
+        Command(f'commit comment "hemostat {entry.incident}"', patience=120.0),
         Command("exit"),
     )
 
@@ -140,7 +140,7 @@ def count(entry: Entry, answers: tuple[str, ...]) -> int:
 
 
 def save() -> tuple[Command, ...]:
-    return (Command("configure"), Command("save"), Command("exit"))
+    return (Command("configure"), Command("save", patience=60.0), Command("exit"))
 
 
 def leave() -> tuple[Command, ...]:

@@ -49,7 +49,8 @@ def respond(
     """Open an incident for one host and run the seven steps."""
     known, request = doors.by_hand(site.absolute(), host, remote, playbook, reason, override or ())
     options = runs.Options(reports_of(site, reports), yes, prefect, as_json)
-    _end(runs.respond(known, request, options), options)
+    (folder,) = runs.respond_all(known, [request], options)
+    _end(folder, options)
 
 
 def alert(
@@ -66,7 +67,7 @@ def alert(
     raw = sys.stdin.buffer.read() if str(file) == "-" else _bytes(file)
     known, requests = doors.by_alert(site.absolute(), source, raw, playbook=playbook)
     options = runs.Options(reports_of(site, reports), yes, prefect, as_json)
-    folders = [runs.respond(known, request, options) for request in requests]
+    folders = runs.respond_all(known, requests, options)
     if as_json:
         facts([runs.told(folder) for folder in folders])
     raise typer.Exit(max(map(runs.code, folders)))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import select
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.prompt import Confirm
 from rich.table import Table
 from rich.text import Text
 
@@ -53,6 +54,7 @@ class Terminal:
     def __init__(self, console: Console, words: Words = str) -> None:
         self.console, self.words = console, words
         self._bar: Progress | None = None
+        self.stop = threading.Event()
 
     def started(self, step: Step) -> None:
         if self.console.is_terminal:
@@ -102,7 +104,16 @@ class Terminal:
         self.console.print(card(plan, self.words))
         if not (self.console.is_terminal and sys.stdin.isatty()):
             return None
-        return Confirm.ask("Go on?", console=self.console, default=False), operator()
+        answer = self._answer()
+        return None if answer is None else (answer, operator())
+
+    def _answer(self) -> bool | None:
+        """yes or no; anything else, Enter too, leaves it for later. Looks up five times a second, so that Ctrl-C ends it in any thread."""
+        self.console.print(Text("Go on? yes, no, or Enter to leave it for later: "), end="")
+        while not self.stop.is_set():
+            if select.select([sys.stdin], [], [], 0.2)[0]:
+                return {"y": True, "yes": True, "n": False, "no": False}.get(sys.stdin.readline().strip().lower())
+        return None
 
 
 def always(terminal: Terminal) -> Callable[[Plan], tuple[bool, str] | None]:

@@ -88,7 +88,7 @@ def _respond(range_: Range, folder: Path, options: runs.Options) -> None:
     range_.write_site(site)
     with _environment(range_):
         known, requests = doors.by_alert(site, "suricata", range_.alert(), Mode.DRILL)
-        runs.respond(known, replace(requests[0], id=folder.name), options)
+        runs.respond_all(known, [replace(requests[0], id=folder.name)], options)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -20,19 +21,22 @@ Ask = Callable[[Plan], tuple[bool, str] | None]
 
 @dataclass(slots=True)
 class Launch:
-    """One go at an incident: who watches, whom to ask, and which steps have had their turn.
+    """One go at an incident: who watches, whom to ask, who is at work, and which steps have had their turn.
 
     A step has one turn in a launch, whichever lane it ran in; a finished one needs none.
     """
 
     watcher: Watcher = field(default_factory=Nobody)
     ask: Ask | None = None
+    operator: str = ""
+    stop: threading.Event = field(default_factory=threading.Event)
     had_turn: set[Step] = field(default_factory=set)
 
     def turn(self, case: Case, step: Step) -> StepEnd:
         """How the step stands after its turn."""
         if step not in self.had_turn:
-            case.ask = self.ask
+            case.ask, case.stop = self.ask, self.stop
+            case.operator = self.operator or case.incident.operator
             engine.run_step(case, step, self.watcher)
             self.had_turn.add(step)
         return case.state.ends[step]

@@ -67,7 +67,11 @@ async def _steps(case: Case, launch: Launch, tags: list[str]) -> StepEnd | None:
 async def one_step(case: Case, launch: Launch, step: Step) -> State[Any]:
     """One step; one that is over is shown as it ended and not executed again."""
     log = get_run_logger()
-    end = await asyncio.to_thread(launch.turn, case, step)
+    try:
+        end = await asyncio.to_thread(launch.turn, case, step)
+    except asyncio.CancelledError:
+        launch.stop.set()  # Ctrl-C: the thread looks at it before every act and while it asks
+        raise
     log.info("%s: %s", end.outcome.label, inert(end.summary))
     await _artifact(case, end)
     return _task_state(end)

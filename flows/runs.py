@@ -22,11 +22,16 @@ from tasks import expire as expiring
 from tasks import undo as undoing
 from tasks.acts import Waiting
 from tasks.case import Request, incidents, load_state, opened, reopened
-from tasks.model import Approval, ConfigError, Json, Mode, Refused, Step, TargetError
+from tasks.model import Approval, ConfigError, Json, Mode, Step, TargetError
 from tasks.settings import Site
 from tasks.undo import Undone
 
 # Seconds to wait after the run for a Prefect that is still starting, so that its pages show the run.
+# What cannot run without a step is skipped with it.
+STANDS_ON: dict[Step, tuple[Step, ...]] = {
+    Step.TRIAGE: (Step.TRIAGE, Step.COLLECT, Step.CLEANUP, Step.VERIFY),
+    Step.COLLECT: (Step.COLLECT, Step.CLEANUP),
+}
 PATIENCE = 45.0
 
 
@@ -40,24 +45,28 @@ class Options:
     as_json: bool
 
 
-def respond(site: Site, request: Request, options: Options) -> Path:
-    """Open an incident and run it: the urgent steps first, whatever Prefect does. The incident's folder."""
-    with _stage(options, as_said(request.host.name, request.host.root)) as (launch, out):
-        with opened(options.reports, site, request) as case:
-            folder = case.folder
-            out.print(
-                line(
-                    f"incident {case.incident.id}: {request.host.name} → {request.remote}, playbook {request.playbook.name}",
-                    "bold",
-                )
-            )
-            home = Path(site.folder) / ".hemostat" / "prefect"
-            with _stoppable(case.incident.id, out), _server(options, home) as server:
-                urgent(case, launch)
-                case.close()
-                carry_on(folder, launch, server, PATIENCE)
-        _tell(folder, options, out)
-    return folder
+def respond_all(site: Site, requests: Sequence[Request], options: Options) -> list[Path]:
+    """Open incidents and run them: every victim's urgent steps first, whatever Prefect or another victim does. Their folders."""
+    home = Path(site.folder) / ".hemostat" / "prefect"
+    with _server(options, home) as server:
+        opened_ = [_urgent(site, request, options) for request in requests]
+        for folder, had_turn in opened_:
+            with _stage(options, words_of(load_state(folder))) as (launch, out):
+                launch.had_turn |= had_turn
+                with _stoppable(folder.name, out):
+                    carry_on(folder, launch, server, PATIENCE)
+                _tell(folder, options, out)
+    return [folder for folder, _ in opened_]
+
+
+def _urgent(site: Site, request: Request, options: Options) -> tuple[Path, set[Step]]:
+    """Open one incident and stop its bleeding; the steps that have had their turn."""
+    stage = _stage(options, as_said(request.host.name, request.host.root))
+    with stage as (launch, out), opened(options.reports, site, request) as case, _stoppable(case.incident.id, out):
+        what = f"{request.host.name} → {request.remote}, playbook {request.playbook.name}"
+        out.print(line(f"incident {case.incident.id}: {what}", "bold"))
+        urgent(case, launch)
+        return case.folder, launch.had_turn
 
 
 def resume(folder: Path, options: Options) -> None:
@@ -109,8 +118,10 @@ def decide(folder: Path, redo: Step | None, skip: Step | None, reason: str, over
     with reopened(folder) as case:
         for word in overrides:
             case.record("override", word=word, by=operator(), reason=reason)
-        if redo or skip:
-            case.record("step.redo" if redo else "step.skipped", step=redo or skip, by=operator(), reason=reason)
+        if redo:
+            case.record("step.redo", step=redo, by=operator(), reason=reason)
+        for step in STANDS_ON.get(skip, (skip,)) if skip else ():
+            case.record("step.skipped", step=step, by=operator(), reason=reason or f"{skip} was skipped")
 
 
 def approve(folder: Path, yes: bool, reason: str, out: Console) -> list[dict[str, Json]]:
@@ -124,11 +135,7 @@ def approve(folder: Path, yes: bool, reason: str, out: Console) -> list[dict[str
     """
     with reopened(folder) as case:
         state = case.state
-        open_plans = [
-            p
-            for p in state.plans.values()
-            if p.digest in state.asked and p.digest not in {**state.approvals, **state.refusals}
-        ]
+        open_plans = [p for p in state.plans.values() if p.digest in state.asked and p.digest not in state.approvals]
         if not open_plans:
             raise ConfigError(
                 f"{state.incident.id} waits for no approval", f"it stands at {state.outcome}", "see `hemostat show`"
@@ -145,7 +152,7 @@ def undo(folder: Path, steps: Sequence[Step], overrides: tuple[str, ...], option
     """Take back those steps' acts and say what became of each."""
     words = words_of(load_state(folder))
     with _stage(options, words) as (launch, out), _laboratory(folder), reopened(folder) as case:
-        case.ask = launch.ask
+        case.ask, case.operator = launch.ask, launch.operator
         for word in overrides:
             case.record("override", word=word, by=operator())
         try:
@@ -162,18 +169,26 @@ def undo(folder: Path, steps: Sequence[Step], overrides: tuple[str, ...], option
 
 def expire(options: Options) -> int:
     """Every incident in turn; one that another process holds is left to it."""
-    now, results = datetime.now(UTC), list[Undone]()
+    now, results, failed = datetime.now(UTC), list[Undone](), False
     with _stage(options, str) as (_, out):
         for folder in incidents(options.reports):
-            if not expiring.due(load_state(folder), now):
-                continue
-            with contextlib.suppress(Refused), reopened(folder) as case:
-                results += expiring.run(case, now)
+            try:
+                results += _expire(folder, now)
+            except Exception as error:  # noqa: BLE001 - one damaged incident must not keep the blocks of all others standing
+                out.print(line(f"{folder.name} could not be looked at: {error}", "red"))
+                failed = True
         if options.as_json:
             facts(results)
         else:
             _show_undone(out, results, str)
-    return 0 if all(r.back for r in results) else 1
+    return 1 if failed or not all(r.back for r in results) else 0
+
+
+def _expire(folder: Path, now: datetime) -> list[Undone]:
+    if not expiring.due(load_state(folder), now):
+        return []
+    with reopened(folder) as case:
+        return expiring.run(case, now)
 
 
 def _show_undone(out: Console, results: Sequence[Undone], words: Words) -> None:
@@ -198,7 +213,8 @@ def _stage(options: Options, words: Words) -> Iterator[tuple[Launch, Console]]:
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with watching(out, words) as terminal:
-            yield Launch(_watcher(terminal, options), always(terminal) if options.yes else terminal.ask), out
+            ask = always(terminal) if options.yes else terminal.ask
+            yield Launch(_watcher(terminal, options), ask, operator(), terminal.stop), out
     finally:
         signal.signal(signal.SIGTERM, previous)
 

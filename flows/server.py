@@ -33,6 +33,7 @@ class Server:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._process: subprocess.Popen[bytes] | None = None
+        self._before: dict[str, str | None] = {}
         self.foreign = os.environ.get("PREFECT_API_URL", "")
         self.url = self.foreign or ""
 
@@ -52,7 +53,9 @@ class Server:
             return
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}/api"
-        os.environ.update(settings(self._home, self.url))
+        ours = settings(self._home, self.url)
+        self._before = {name: os.environ.get(name) for name in ours}
+        os.environ.update(ours)
         log = (self._home / "server.log").open("ab")
         with log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and constant words
@@ -86,7 +89,11 @@ class Server:
         return bool(self.foreign) or (self._process is not None and self._process.poll() is None)
 
     def stop(self) -> None:
-        """End our own child, by its process group; a foreign server is left alone."""
+        """End our own child, by its process group, and take our settings out of the environment; a foreign server is left alone."""
+        for name, value in self._before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
         if self._process is None or self._process.poll() is not None:
             return
         for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):

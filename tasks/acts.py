@@ -38,9 +38,9 @@ def perform(case: Case, step: str, action: Action, look: Callable[[], Look], act
         case.record("intent", step=step, action=action, before=before)
     act(before)
     after = look()
-    receipt = Receipt(
-        action.id, after.present, after.present, after.seen, {**before.record, **after.record}, unfinished is not None
-    )
+    first = unfinished.before if unfinished else before
+    record = {**after.record, **first.record}
+    receipt = Receipt(action.id, after.present, after.present, after.seen, record, unfinished is not None)
     case.record("receipt", step=step, receipt=receipt)
     if not receipt.ok:
         raise TargetError(
@@ -54,7 +54,7 @@ def _there_already(case: Case, step: str, action: Action, now: Look, begun: bool
     if not begun:
         case.record("intent", step=step, action=action, before=now)
     changed = begun and not before.present
-    receipt = Receipt(action.id, True, changed, now.seen, {**before.record, **now.record}, recovered=begun)
+    receipt = Receipt(action.id, True, changed, now.seen, {**now.record, **before.record}, recovered=begun)
     case.record("receipt", step=step, receipt=receipt)
     return receipt
 

@@ -14,8 +14,8 @@ from tasks.guarding import admit, blast_radius
 from tasks.model import (
     Action,
     Approval,
-    Bug,
     Check,
+    Decision,
     HemostatError,
     Look,
     Mode,
@@ -66,9 +66,8 @@ def run(case: Case) -> StepEnd:
         TargetError: one device failed; what the others did is journalled and stands.
     """
     admit(case)
-    found = case.state.verdict
-    if found is None:
-        raise Bug("block", "there is no verdict", "report it with the journal")
+    # Without a verdict (confirm was skipped, and the guard lifted by name) nobody has looked, so a person is asked.
+    found = case.state.verdict or Verdict(Decision.UNSURE, 0, ("confirm was skipped",))
     targets = [target(case, host, firewall) for host, firewall in case.firewalls()]
     plan = propose(case, Step.BLOCK, [_action(t) for t in targets], blast_radius(case))
     looked = any(r.kind == "sample" for r in case.state.records)

@@ -58,6 +58,7 @@ class Case:
         # Set from another thread or by Ctrl-C; looked at before every act and whenever something is said.
         self.stop = threading.Event()
         # Asks the person at the terminal, if there is one: (yes or no, who), or None to leave it for later.
+        self.operator = state.incident.operator
         self.ask: Callable[[Plan], tuple[bool, str] | None] | None = None
         self._hands: Hands | None = None
         self.own_path: OwnPath | None = None

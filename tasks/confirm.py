@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from tasks import decide
 from tasks.case import Case, sample
 from tasks.guarding import admit
-from tasks.model import Outcome, Step, StepEnd, Unreachable, Verdict
+from tasks.model import Decision, Outcome, Step, StepEnd, Unreachable, Verdict
 
 
 def run(case: Case) -> StepEnd:
@@ -31,4 +31,9 @@ def run(case: Case) -> StepEnd:
 
 def _end(found: Verdict) -> StepEnd:
     summary = f"{found.decision} ({found.confidence} %): {'; '.join(found.reasons)}"
-    return StepEnd(Step.CONFIRM, Outcome.DONE, summary)
+    wrong = (
+        "if that is wrong: resume with --redo block --override unconfirmed"
+        if found.decision is Decision.REJECTED
+        else ""
+    )
+    return StepEnd(Step.CONFIRM, Outcome.DONE, summary, wrong)

@@ -79,7 +79,8 @@ def ended_well(state: State, step: Step) -> bool:
 
 def rejected(state: State) -> bool:
     """The verdict was that there is no incident: the steps that follow have nothing to do."""
-    return state.verdict is not None and state.verdict.decision is Decision.REJECTED
+    lifted = "unconfirmed" in state.overrides
+    return not lifted and state.verdict is not None and state.verdict.decision is Decision.REJECTED
 
 
 def verdict(remote: Remote, seen: Sequence[Connection], samples: int, policy: Policy, today: date) -> Verdict:

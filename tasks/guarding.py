@@ -26,7 +26,7 @@ def admit(case: Case) -> None:
         guards.admit(incident.remote, case.site.policy, own, incident.mode, today)
     except Refused as error:
         guards.admit(incident.remote, case.site.policy, own, incident.mode, today, case.state.overrides)
-        case.record("guard", guard=error.guard, override=error.override, by=incident.operator, seen=error.seen)
+        case.record("guard", guard=error.guard, override=error.override, by=case.operator, seen=error.seen)
 
 
 def blast_radius(case: Case) -> dict[str, Json]:

@@ -197,6 +197,16 @@ def read(path: Path) -> Iterator[Record]:
         raise BrokenChain(path, len(lines) + 1, "this line was changed: it goes on behind its record")
 
 
+def first_data(path: Path) -> dict[str, Json]:
+    """What the first line says, without checking the chain; empty when it cannot be read. For look-ups over many incidents."""
+    try:
+        with path.open("rb") as file:
+            data = json.loads(file.readline())["data"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
 def torn_bytes(path: Path) -> int:
     """How many bytes of an unfinished last line stand at the end of the file."""
     return len(_split(path)[1])

@@ -13,6 +13,7 @@ The vocabulary of the journal, kind by kind, with the keys of `data`:
 | override | word, by, reason | a person who lifts a guard by its name |
 | guard | guard, override, by, seen | a guard that an override lifted |
 | plan | step, actions, digest, blast | block, cleanup, undo |
+| approval.reset | step | undo: an earlier answer no longer counts |
 | approval.asked / .given / .refused | step, digest, by, via, reason | block, cleanup, undo; a person |
 | intent / receipt | step, action, before / step, receipt | every act; step is "undo" for one that takes back |
 | check | step, check | block (proof), verify, undo |
@@ -130,8 +131,8 @@ class State:
 
     @property
     def standing(self) -> list[Act]:
-        """Acts that changed something and were not taken back yet, in their order."""
-        return [a for a in self.acts if a.step != UNDO and a.receipt and a.receipt.changed and not a.superseded]
+        """Acts that changed something, or were begun and cut off, and were not taken back yet; in their order."""
+        return [a for a in self.acts if a.step != UNDO and not a.superseded and _stands(a)]
 
     @property
     def last(self) -> Step | None:
@@ -142,6 +143,11 @@ class State:
     def outcome(self) -> Outcome | None:
         """How the incident stands as a whole: the outcome of the last step that ended; None while none has."""
         return self.ends[self.last].outcome if self.last else None
+
+
+def _stands(act: Act) -> bool:
+    """An intent without a receipt may have happened: whoever takes it back re-reads the target first."""
+    return act.receipt.changed if act.receipt else not act.before.present
 
 
 def fold(records: Iterable[Record]) -> State:
@@ -204,6 +210,19 @@ def _redo(state: State, data: dict[str, Json]) -> None:
     for step in order[order.index(Step(data["step"])) :]:
         state.ends.pop(step, None)
         state.skipped.pop(step, None)
+        _forget_answers(state, step)
+
+
+def _forget_answers(state: State, step: str) -> None:
+    """A yes or a no was for one go; whoever wants the step anew is asked anew."""
+    if step in state.plans:
+        digest = state.plans[step].digest
+        for answers in (state.asked, state.approvals, state.refusals):
+            answers.pop(digest, None)
+
+
+def _reset(state: State, data: dict[str, Json]) -> None:
+    _forget_answers(state, data["step"])
 
 
 def _override(state: State, data: dict[str, Json]) -> None:
@@ -257,7 +276,15 @@ def _receipt(state: State, data: dict[str, Json]) -> None:
         raise Bug("read the journal", f"a receipt without an intent: {receipt.action}", "keep the folder and report it")
     act.receipt = receipt
     if act.step == UNDO and receipt.ok:
-        _supersede(state, receipt.action, undo=False)
+        _taken_back(state, receipt.action)
+
+
+def _taken_back(state: State, action_id: str) -> None:
+    """What was verified is no longer so once a part of the cleanup is taken back."""
+    if any(a.action.id == action_id and a.step == Step.CLEANUP for a in state.acts):
+        state.ends.pop(Step.VERIFY, None)
+        state.ends.pop(Step.REPORT, None)
+    _supersede(state, action_id, undo=False)
 
 
 def _release(state: State, data: dict[str, Json]) -> None:
@@ -303,6 +330,7 @@ _HANDLERS = {
     "plan": _plan,
     "approval.asked": _asked,
     "approval.given": _given,
+    "approval.reset": _reset,
     "approval.refused": _refused,
     "intent": _intent,
     "receipt": _receipt,

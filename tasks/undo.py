@@ -9,11 +9,23 @@ from functools import partial
 
 from tasks import decide, neighbours, remedies
 from tasks.acts import approved, perform, propose
-from tasks.block import Target, listing, look, target
+from tasks.block import Target, listing, look
 from tasks.case import Case
-from tasks.firewalls import load
+from tasks.firewalls import Entry, load
 from tasks.guarding import blast_radius
-from tasks.model import Action, Approval, Check, HemostatError, Look, Receipt, Refused, Result, Step
+from tasks.model import (
+    Action,
+    Approval,
+    Check,
+    HemostatError,
+    Look,
+    Receipt,
+    Refused,
+    Remote,
+    Result,
+    Step,
+    parse_address,
+)
 from tasks.secrets import resolve
 from tasks.state import UNDO, Act
 from tasks.transports import device
@@ -47,19 +59,32 @@ def run(case: Case, steps: Sequence[Step], rule: Approval) -> list[Undone]:
         Waiting: nobody has answered yet.
     """
     acts = plan(case, steps)
+    if UNDO in case.state.plans and case.state.plans[UNDO].digest in case.state.refusals:
+        case.record("approval.reset", step=UNDO)
     for step in {act.step for act in acts}:
         decide.gate(f"undo {step}", case.state)
     _not_shared(case, acts)
     able = [act for act in acts if act.action.undo]
     if able:
         actions = [replace(a.action, reason=f"take back: {a.action.undo}", commands=()) for a in able]
-        approved(case, propose(case, UNDO, actions, blast_radius(case)), rule)
+        approved(case, propose(case, UNDO, actions, {**blast_radius(case), **_warning(acts)}), rule)
     results = [take_back(case, act) for act in acts]
+    case.record("approval.reset", step=UNDO)
     for act in neighbours.blocks(case.state) if Step.BLOCK in steps else ():
         # Found there, not made by us: it stays, but this incident no longer needs it.
         if act.receipt and not act.receipt.changed:
             case.record("release", action=act.action.id)
     return results
+
+
+def _warning(acts: Sequence[Act]) -> dict[str, str]:
+    """What the card must say when threat and path come back together."""
+    both = {Step.BLOCK, Step.CLEANUP} <= {act.step for act in acts}
+    return (
+        {"warning": "the cleanup and the block are both taken back: the threat stands again, with its way out"}
+        if both
+        else {}
+    )
 
 
 def _not_shared(case: Case, acts: Sequence[Act]) -> None:
@@ -97,9 +122,15 @@ def _on_host(case: Case, act: Act) -> Receipt:
 def _on_device(case: Case, act: Act) -> Receipt:
     host = case.site.host(act.action.on)
     firewall = load(host.platform)
-    t = target(case, host, firewall)
+    t = Target(host, firewall, entry_of(case, act))
     with device.opened(host, firewall, resolve, case.locks) as session:
         return perform(case, UNDO, act.action, lambda: _gone(look(session, t)), lambda _: _unblock(session, t))
+
+
+def entry_of(case: Case, act: Act) -> Entry:
+    """The very entry that was made, from its receipt: the inventory may name another list today."""
+    facts = act.action.facts
+    return Entry(Remote(parse_address(str(facts["address"])), facts["port"]), case.incident.id, 0, str(facts["list"]))
 
 
 def _unblock(session: device.Session, t: Target) -> None:
@@ -111,5 +142,5 @@ def _gone(seen: Look) -> Look:
 
 
 def _receipt(act: Act) -> Receipt:
-    assert act.receipt is not None, "only acts with a receipt stand"
-    return act.receipt
+    """Its receipt; for an act that was cut off, what its intent knew from before."""
+    return act.receipt or Receipt(act.action.id, True, True, act.before.seen, act.before.record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tasks import decide, remedies, triage
@@ -26,7 +27,7 @@ def run(case: Case) -> StepEnd:
         Unreachable: the host does not answer: it is not known whether it is clean.
     """
     before = dict(_rules(case))
-    checks = [_silence(case), *_acts(case), _again(case), _talker(case, before)]
+    checks = [_silence(case), *_acts(case), _again(case), _sight(case), _talker(case, before)]
     checks += _devices(before, dict(_rules(case)))
     for check in checks:
         case.record("check", step=Step.VERIFY, check=check)
@@ -85,6 +86,20 @@ def _again(case: Case) -> Check:
     new = sum(_key(f) not in known for f in left)
     text = f"{len(left)} left ({new} of them new): " + "; ".join(f"{f.what} ({f.where})" for f in left[:3])
     return Check("triage again", expected, text, Result.FAIL)
+
+
+def _sight(case: Case) -> Check:
+    """Could we see as much as triage did? What is hidden only now may be what we look for."""
+    first, again = _unseen(case, "first"), _unseen(case, "again")
+    new = sorted(again - first)
+    text = f"{len(again)} could not be seen then either" if again else "everything could be seen"
+    return Check("sight", "whatever triage could see", "; ".join(new) or text, Result.UNKNOWN if new else Result.PASS)
+
+
+def _unseen(case: Case, phase: str) -> set[str]:
+    """What the readings of that phase could not see; numbers are left out, for counts of processes move by themselves."""
+    rows = [u for r in case.state.readings if r["phase"] == phase for u in r["unseen"]]
+    return {re.sub(r"\d+", "N", f"{u['what']}: {u['why']}") for u in rows}
 
 
 def _key(finding: Finding) -> tuple[str, str]:
@@ -179,7 +194,8 @@ def _end(case: Case, checks: list[Check]) -> StepEnd:
             f"{word}, {passed}: {said}",
             "clean by hand or redo triage, collect and cleanup",
         )
-    left = _left(case)
+    left, hidden = _left(case), len(_unseen(case, "again"))
+    passed += f", {hidden} things could not be seen" if hidden else ""
     if not left:
         return StepEnd(Step.VERIFY, Outcome.DONE, f"clean: {passed}")
     text = f"clean of what was removed: {passed}; {len(left)} suspicious things are left for a person to judge: {', '.join(left[:4])}"

@@ -8,6 +8,7 @@ comment on a member: the journal holds the incident and the time to live.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from tasks.firewalls.shape import Command, Entry, Listing
 from tasks.model import Address, TargetError
@@ -52,23 +53,26 @@ def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
     members = [
         line.split(maxsplit=1)[1].strip() for line in group.splitlines() if line.strip().startswith("network-object ")
     ]
-    bound = set(re.findall(r"^access-group (\S+) ", bindings, re.M))
-    rule = re.search(
-        rf"^access-list (\S+) line 1 extended deny ip any4? object-group {re.escape(entry.name)}(?: \(hitcnt=(\d+)\))?",
-        rules,
-        re.M,
-    )
-    enforced = rule is not None and rule.group(1) in bound
+    bound = set(re.findall(r"^access-group (\S+) (?:in|global)\b", bindings, re.M))
+    rule = next((r for r in _rules(entry, rules) if r.group("list") in bound), None)
     wanted = {_member(entry.address), f"host {entry.address}"}
-    hits = int(rule.group(2)) if rule and rule.group(2) else None
     return Listing(
         present=bool(wanted & set(members)),
-        enforced=enforced,
+        enforced=rule is not None,
         seen=f"{len(members)} members, "
-        + (f"denied by line 1 of {rule.group(1)}" if rule and enforced else "no bound deny rule"),
-        missing=() if enforced else provision(entry.name)[3:],
-        hits=hits,
+        + (f"denied by line 1 of {rule.group('list')}" if rule else "no bound deny rule"),
+        missing=() if rule else provision(entry.name)[3:],
+        hits=int(rule.group("hits")) if rule and rule.group("hits") else None,
     )
+
+
+def _rules(entry: Entry, shown: str) -> Iterator[re.Match[str]]:
+    """The deny rules on a first line that use the group and are in force for the remote's family; an inactive one is none."""
+    any_ = "any4?" if entry.address.version == 4 else "any6?"
+    words = rf"^access-list (?P<list>\S+) line 1 extended deny ip {any_} object-group {re.escape(entry.name)}\b"
+    for rule in re.finditer(words + r"(?P<rest>[^\r\n]*?)(?:\(hitcnt=(?P<hits>\d+)\)[^\r\n]*)?$", shown, re.M):
+        if "inactive" not in rule.group(0):
+            yield rule
 
 
 def _configure(entry: Entry, line: str) -> tuple[Command, ...]:

@@ -68,7 +68,7 @@ def _holds(needs: Needs, state: State) -> bool:
     if needs == "cleaned":
         return state.done(Step.CLEANUP)
     if needs == "verified":
-        return ended_well(state, Step.VERIFY)
+        return ended_well(state, Step.VERIFY) and not state.verify_stale
     return True
 
 

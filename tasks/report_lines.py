@@ -243,6 +243,7 @@ _ONE: dict[str, Callable[[Json], str]] = {
     "check": _check,
     "cut": lambda d: f"sessions to the remote were cut on {d.get('on')}: {'; '.join(d.get('commands', ()))}",
     "counter": lambda d: f"the deny rule's counter on {d.get('on')} stands at {d.get('hits', 'unknown')}",
+    "approval.reset": lambda d: f"earlier answers to {d.get('step')} no longer count",
     "release": lambda d: f"{d.get('action')} was there before and stays; this incident no longer needs it",
     "evidence.sealed": _sealed,
     "report.written": lambda d: f"report written: {', '.join(d['files'])}",

@@ -117,6 +117,7 @@ class State:
     reports: dict[str, str] = field(default_factory=dict)
     playbook: Playbook | None = None
     flow_run: str = ""
+    verify_stale: bool = False
     overrides: set[str] = field(default_factory=set)
 
     def act(self, action_id: str, step: str) -> Act | None:
@@ -196,6 +197,7 @@ def _started(state: State, data: dict[str, Json]) -> None:
 def _ended(state: State, data: dict[str, Json]) -> None:
     step = Step(data["step"])
     state.running = None
+    state.verify_stale &= step is not Step.VERIFY
     state.ends.pop(step, None)
     state.ends[step] = StepEnd(step, Outcome(data["outcome"]), data["summary"], data.get("next", ""))
 
@@ -281,9 +283,7 @@ def _receipt(state: State, data: dict[str, Json]) -> None:
 
 def _taken_back(state: State, action_id: str) -> None:
     """What was verified is no longer so once a part of the cleanup is taken back."""
-    if any(a.action.id == action_id and a.step == Step.CLEANUP for a in state.acts):
-        state.ends.pop(Step.VERIFY, None)
-        state.ends.pop(Step.REPORT, None)
+    state.verify_stale |= any(a.action.id == action_id and a.step == Step.CLEANUP for a in state.acts)
     _supersede(state, action_id, undo=False)
 
 

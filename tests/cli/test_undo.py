@@ -43,7 +43,11 @@ def test_everything_comes_back_step_by_step(drilled: Path) -> None:
     assert any("kworker-sync" in name for name in restored.keys() - cleaned.keys())
     assert b"kworker-sync" in restored["home/ops/.profile"]
     assert running(folder) == blocked
-    rest = undo(folder, "--json")
+    stale = undo(folder, "--step", "block")
+    assert (stale.code, "unverified" in stale.text) == (3, True), (
+        "the threat stands again: the block may not go by itself"
+    )
+    rest = undo(folder, "--json", "--override", "unverified")
     assert rest.code == 0, rest.text
     assert [(r["action"]["kind"], r["back"]) for r in rest.json] == [("process.kill", False), ("firewall.block", True)]
     assert remote not in running(folder)

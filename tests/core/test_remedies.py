@@ -346,7 +346,7 @@ def test_a_crash_between_the_kills_leaves_no_child(victim: Victim, tree: Tree, m
         patch.setattr(local_change, "signal", dying)
         with pytest.raises(SystemExit):
             victim.do(action)
-    assert len(tree.alive()) == 2
+    assert _wait(lambda: len(tree.alive()) == 2), f"these live: {tree.alive()}"
     receipt = victim.do(action)
     assert (receipt.changed, receipt.recovered) == (True, True)
     assert _gone(tree), f"these live: {tree.alive()}"

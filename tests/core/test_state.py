@@ -161,7 +161,7 @@ def test_an_intent_without_a_receipt_is_unfinished(case: Case) -> None:
     known = case.state.act("cleanup/one", Step.CLEANUP)
     assert known is not None
     assert known.receipt is None
-    assert standing(case.state) == []
+    assert len(case.state.standing) == 1, "it may have happened: an undo must look at it"
 
 
 def test_a_receipt_without_an_intent_is_a_bug(case: Case) -> None:

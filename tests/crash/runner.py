@@ -6,6 +6,7 @@ It runs in a process of its own (multiprocessing's forkserver), so what it does 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 from collections import Counter
@@ -54,6 +55,7 @@ class Order:
 def go(order: Order) -> None:
     """Open the incident, go on with it, or take it back, as `respond --no-prefect`, `resume` and `undo` do."""
     os.environ.update(order.environment)
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())  # as flows.cli does
     Journal._write = _Mortal(order, Journal._write).method()  # type: ignore[method-assign]
     if order.undo:
         with reopened(order.folder) as case:

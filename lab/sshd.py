@@ -11,11 +11,13 @@ import logging
 import socket
 import threading
 from io import StringIO
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import paramiko
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from paramiko.kex_group14 import KexGroup14SHA256
 from paramiko.server import InteractiveQuery
 
 from lab.cli import Gone, Session
@@ -29,6 +31,15 @@ def new_key() -> str:
     """A fresh ed25519 private key in OpenSSH's format."""
     key = Ed25519PrivateKey.generate()
     return key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+
+
+def offer_group_exchange() -> None:
+    """Let paramiko's server speak RFC 4419, as a FortiGate does: with the 2048-bit prime of RFC 3526, whatever the machine has."""
+    if paramiko.Transport._modulus_pack is None:  # type: ignore[attr-defined]
+        with NamedTemporaryFile("w", suffix=".moduli") as file:
+            file.write(f"20260101000000 2 6 100 2047 2 {KexGroup14SHA256.P:X}\n")
+            file.flush()
+            paramiko.Transport.load_server_moduli(file.name)
 
 
 class Door(paramiko.ServerInterface):
@@ -138,6 +149,7 @@ class Sshd:
     """The server. Listens until `close`; `address` is where. `key` is a private key as `new_key` makes one."""
 
     def __init__(self, device: Device, address: tuple[str, int], key: str) -> None:
+        offer_group_exchange()
         self.device = device
         self.key = paramiko.Ed25519Key(file_obj=StringIO(key))
         self._listener = socket.create_server(address, backlog=16)

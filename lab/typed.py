@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from lab.cli import Session
@@ -13,10 +14,11 @@ class Typed(Device):
     """What is saved is text, and a reboot reads that text as if it were typed.
 
     `typing_mode` is the mode in which configuration is typed. A vendor fills `clear` and `config`; one with a candidate
-    configuration puts it in force in `typed`.
+    configuration puts it in force in `typed`. `remarks` is a regular expression: what it may say to a line that it takes.
     """
 
     typing_mode: ClassVar[str]
+    remarks: ClassVar[str] = "$"
     startup = ""
 
     def clear(self) -> None:
@@ -38,7 +40,7 @@ class Typed(Device):
             session.mode = self.typing_mode
             for line in text.splitlines():
                 said = session.answer(line)
-                if said:
+                if not re.match(self.remarks, said):
                     raise ValueError(f"{line!r}: {said}")
             self.typed()
 

@@ -22,14 +22,14 @@ platform = "paloalto_panos"
 driver = "paloalto_panos"
 channel: Channel = "cli"
 prompt = r"[\r\n]{base}[>#] ?$"
-failures = (
-    r"^\s*Commit failed.*",
-    r"^\s*Validation Error.*",
+failures = (  # the reason stands before "Commit failed", so it is looked for first
     r"^\s*Error: .*",
+    r"^\s*Validation Error.*\s*.*",
     r"^\s*Server error ?:.*",
     r"^\s*Invalid syntax\..*",
     r"^\s*Unknown command:.*",
     r"^\s*Incomplete command.*",
+    r"^\s*Commit failed.*",
     r"(?i)^.*(?:commit|validat\w+) is in progress\. (?!Use Ctrl).*",
 )
 ports = False

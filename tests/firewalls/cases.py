@@ -15,10 +15,14 @@ FOLDER = Path(__file__).parent
 
 @strict(frozen=True, config=ConfigDict(extra="forbid"))
 class Refusal:
-    """A fault knob (lab.device.Faults), and a regular expression that the error must match."""
+    """A fault knob (lab.device.Faults), and a regular expression that the error must match.
+
+    `residue`: the device has no transaction, so the object stays, out of the list, until the entry is taken back.
+    """
 
     faults: Mapping[str, Any]
     says: str
+    residue: bool = False
 
 
 @strict(frozen=True, config=ConfigDict(extra="forbid"))

@@ -9,6 +9,7 @@ device, so the list's name means nothing here, and an item has no comment: the j
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from tasks.firewalls.shape import Channel, Command, Entry, Listing
 from tasks.model import TargetError, inert
@@ -76,17 +77,18 @@ def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
     )
 
 
-def _configure(*lines: str) -> tuple[Command, ...]:
-    return (Command("system-view"), *map(Command, lines), Command("return"))
+def _configure(lines: Iterable[str], tolerate: str) -> tuple[Command, ...]:
+    # With a port there are two items: one that is there (or gone) already must not keep the other from being said.
+    return (Command("system-view"), *(Command(line, tolerate=tolerate) for line in lines), Command("return"))
 
 
 def block(entry: Entry, listing: Listing) -> tuple[Command, ...]:
     timeout = f" timeout {entry.minutes}" if 1 <= entry.minutes <= LONGEST else ""
-    return _configure(*(f"firewall blacklist item {item}{timeout}" for item in _items(entry)))
+    return _configure((f"firewall blacklist item {item}{timeout}" for item in _items(entry)), r"already exist")
 
 
 def unblock(entry: Entry, listing: Listing) -> tuple[Command, ...]:
-    return _configure(*(f"undo firewall blacklist item {item}" for item in _items(entry)))
+    return _configure((f"undo firewall blacklist item {item}" for item in _items(entry)), r"does(?: not|n't) exist")
 
 
 def _table(entry: Entry) -> str:

@@ -40,6 +40,7 @@ failures = tuple(f"^{words}.*" for words in REFUSALS)
 ports = False
 timed = True
 
+TWICE = "twice"
 END = rf"[\r\n](?:hemostat-end|{'|'.join(REFUSALS)})[^\r\n]*[\r\n]"
 
 
@@ -67,7 +68,7 @@ def look(entry: Entry) -> tuple[Command, ...]:
 def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
     if not all("hemostat-end" in answer for answer in answers):
         raise TargetError("read the address list", "the answer has no end", "look at the router by hand")
-    members = [fields for _, fields in _items(answers[0]) if "X" not in fields["flags"]]
+    members = [fields for _, fields in _items(answers[0]) if "X" not in fields["flags"] and TWICE not in fields]
     mine = next((m for m in members if _covers(m.get("address", ""), entry.address)), None)
     rules = [fields for _, fields in _items(answers[1]) if not set("XID") & set(fields["flags"])]
     enforced = bool(rules) and _denies(rules[0], entry.name)
@@ -83,9 +84,11 @@ def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
 
 
 def _items(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """The lines of a terse print. The comment comes first and may hold anything; what follows it wins."""
+    """The lines of a terse print. A comment may hold anything, another `address=` too: such a line is marked and counts for nothing."""
     for number, flags, rest in re.findall(r"^\s*(\d+)\s+([A-Z ]*?)\s*((?:[a-z.-]+=).*)$", text, re.M):
-        yield int(number), {**dict(re.findall(r"([a-z][a-z.-]*)=(\S*)", rest)), "flags": flags}
+        pairs = re.findall(r"([a-z][a-z.-]*)=(\S*)", rest)
+        told = {**dict(pairs), "flags": flags}
+        yield int(number), told if len(told) == len(pairs) + 1 else {**told, TWICE: ""}
 
 
 def _covers(member: str, address: Address) -> bool:

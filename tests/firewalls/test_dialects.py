@@ -157,3 +157,19 @@ def test_huawei_items_are_timed_as_far_as_the_device_can(device: Rig) -> None:
             session.ask(device.firewall.block(entry, Listing(False, True, "")))
         item = next(i for i in device.box.items.values() if str(i.address) == "203.0.113.20")
         assert item.minutes == timed
+
+
+@pytest.mark.parametrize("device", ["huawei"], indirect=True)
+@pytest.mark.parametrize("half", ["tcp", "udp"])
+def test_huawei_half_a_port_is_finished_and_taken_back(device: Rig, half: str) -> None:
+    """The connection broke between the two items of a port: a second block adds the other, an undo takes back what there is."""
+    remote, before = "198.51.100.9:8443", device.box.config()
+    with device.session() as session:
+        item = f"firewall blacklist item destination-ip 198.51.100.9 destination-port 8443 protocol {half}"
+        session.ask([Command("system-view"), Command(item), Command("return")])
+        assert not device.look(session, remote).present
+        device.block(session, remote)
+        assert device.look(session, remote).present
+        session.ask([Command("system-view"), Command(f"undo {item}"), Command("return")])
+        device.unblock(session, remote)
+    assert device.box.config() == before

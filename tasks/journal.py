@@ -151,8 +151,11 @@ def _undisturbed() -> Iterator[None]:
         yield
         return
     came: list[tuple[int, FrameType | None]] = []
-    usual = {number: signal.signal(number, lambda *seen: came.append(seen)) for number in _STOPS}
+    # A handler that is None is not Python's, and could not be put back.
+    usual = {number: found for number in _STOPS if (found := signal.getsignal(number)) is not None}
     try:
+        for number in usual:
+            signal.signal(number, lambda *seen: came.append(seen))
         yield
     finally:
         for number, handler in usual.items():
@@ -166,16 +169,6 @@ def _pass_on(handler: object, number: int, frame: FrameType | None) -> None:
         handler(number, frame)
     elif handler is signal.SIG_DFL:
         signal.raise_signal(number)
-
-
-@contextmanager
-def opened(folder: Path) -> Iterator[Journal]:
-    """The journal for one `with` block."""
-    journal = Journal(folder)
-    try:
-        yield journal
-    finally:
-        journal.close()
 
 
 def read(path: Path) -> Iterator[Record]:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic_core import to_json
 from rich.console import Console
 
 from flows.console import RESULTS, Words, line
+from tasks.journal import pretty
 from tasks.model import Check, ConfigError, HemostatError, Json, Outcome, Result
 
 CODES = {
@@ -55,7 +55,7 @@ def console(as_json: bool = False) -> Console:
 
 def facts(value: Json) -> None:
     """Print facts as JSON for a program."""
-    typer.echo(to_json(value, indent=1, inf_nan_mode="strings").decode())
+    typer.echo(pretty(value).decode())
 
 
 def complain(error: HemostatError) -> int:

@@ -11,10 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic_core import to_json
-
 from tasks.case import Case, write_once
-from tasks.journal import hexdigest, sync_folder
+from tasks.journal import hexdigest, pretty, sync_folder
 from tasks.model import (
     Evidence,
     Finding,
@@ -245,7 +243,7 @@ def file_sha256(path: Path) -> str:
 
 def _seal(case: Case, missed: list[str]) -> None:
     items = sorted(case.state.evidence, key=lambda e: e.path)
-    manifest = to_json({"incident": case.incident.id, "evidence": items, "not_copied": missed}, indent=1)
+    manifest = pretty({"incident": case.incident.id, "evidence": items, "not_copied": missed})
     write_once(case.folder / "manifest.json", manifest)
     total = sum(e.size for e in items)
     case.record(

@@ -1,4 +1,8 @@
-"""The frozen facts that a host shows, the same for psutil, ssh and WinRM. Knows no judgement: what they mean is for the collectors."""
+"""The frozen facts that a host shows, the same for psutil, ssh and WinRM. Knows no judgement: what they mean is for the collectors.
+
+Names and paths are exact: a byte of the host's that is not UTF-8 stands as a lone surrogate (PEP 383, os.fsdecode), and the journal
+writes it as \\udcXX and gives it back. What is shown to people passes `tasks.model.inert`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 Confidence = Literal["none", "low", "medium", "high"]
+# A start is told as the boot's time plus ticks. The kernel gives the boot in whole seconds and moves it when the clock is corrected; a
+# pid that came round again within this time would need the whole pid range to be used up in it.
+SAME_START = 1.5
+
+
+def same_start(one: float, other: float) -> bool:
+    """Do two readings of a process's start (seconds since the epoch) mean the same start?"""
+    return abs(one - other) < SAME_START
 
 
 @dataclass(frozen=True, slots=True)

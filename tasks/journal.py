@@ -63,6 +63,11 @@ def _plain(value: Json) -> Json:
     return json.loads(json.dumps(to_jsonable_python(value, bytes_mode="base64")), parse_constant=str)
 
 
+def pretty(value: Json) -> bytes:
+    """JSON for a file that people read too: ASCII only, so that a name that is not UTF-8 (PEP 383) is written and read back exactly."""
+    return json.dumps(_plain(value), indent=1, ensure_ascii=True).encode()
+
+
 def _canonical(value: Json) -> bytes:
     return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 

@@ -75,16 +75,11 @@ def entries(place: Place, path: str, data: bytes, owner: str, modified: float, s
     Args:
         data: the content, as many bytes as were read.
         modified: seconds since the epoch.
-        sha256: of the whole file.
+        sha256: of the whole file; empty when it is not known.
     """
     text = data.decode("utf-8", "surrogateescape")
     rows = list(_READERS[place.reader](text))
-    return [Autostart(place.kind, path, line, _plain(row), owner, modified, sha256) for line, row in rows]
-
-
-def _plain(row: str) -> str:
-    """The row as text that JSON can carry: bytes that are not UTF-8 become escapes."""
-    return row.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return [Autostart(place.kind, path, line, row, owner, modified, sha256) for line, row in rows]
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

@@ -6,13 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from pydantic_core import to_json
-
 from tasks import beacon, collectors
 from tasks.case import Case, sample, write_once
 from tasks.collectors.context import Context
 from tasks.facts import Connection, Snapshot, Unseen
-from tasks.journal import hexdigest
+from tasks.journal import hexdigest, pretty
 from tasks.model import Finding, Outcome, Step, StepEnd
 from tasks.state import typed
 from tasks.transports.hands import Hands
@@ -83,7 +81,7 @@ def _keep(case: Case, phase: str, name: str, rows: Sequence[object], missed: Seq
     # Each attempt has a folder of its own: what an earlier one read is evidence, and its hash is in the journal.
     attempt = case.state.attempts.get(case.state.running or Step.TRIAGE, 1)
     path = f"triage/{phase}{'' if attempt == 1 else f'-{attempt}'}/{name}.json"
-    raw = to_json({"rows": rows, "unseen": missed}, indent=1)
+    raw = pretty({"rows": rows, "unseen": missed})
     write_once(case.folder / path, raw)
     case.record(
         "reading",

@@ -1,4 +1,4 @@
-"""Persistence off: takes one line out of a file. Knows lines and hashes; must not know why a line is bad.
+"""Persistence off: takes a line out of a file, wherever it stands there. Knows lines and hashes; must not know why a line is bad.
 
 A file of its own (a unit, a desktop entry) is not edited but quarantined whole: that is tasks.remedies.quarantine.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from tasks.model import Action, Finding, Look, Receipt, TargetError
-from tasks.remedies.shape import Scope
+from tasks.model import Action, Finding, Look, Receipt, TargetError, inert
+from tasks.persistence import MAX_LINE
+from tasks.remedies.shape import Scope, mark
 from tasks.transports.hands import Hands
 
 kinds = ("autostart.line",)
@@ -22,9 +23,11 @@ def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
 
 
 def _first_of_each(findings: Sequence[Finding]) -> list[Finding]:
-    """One finding a line, though several rules may speak of it; last lines first, so that line numbers stay true."""
-    lines = {(f.facts["path"], f.facts["line"]): f for f in reversed(findings) if one_line(f)}
-    return [lines[key] for key in sorted(lines, reverse=True)]
+    """One finding a file and text, though several rules may speak of it and it may stand there twice; last lines first."""
+    lines: dict[tuple[str, str], Finding] = {}
+    for finding in sorted(filter(one_line, findings), key=lambda f: int(f.facts["line"])):
+        lines.setdefault((finding.facts["path"], finding.facts["text"]), finding)
+    return sorted(lines.values(), key=lambda f: (f.facts["path"], f.facts["line"]), reverse=True)
 
 
 def one_line(finding: Finding) -> bool:
@@ -35,14 +38,14 @@ def one_line(finding: Finding) -> bool:
 def _action(finding: Finding, scope: Scope) -> Action:
     path, number, text = finding.facts["path"], finding.facts["line"], finding.facts["text"]
     return Action(
-        id=f"cleanup/autostart/{path}:{number}",
+        id=f"cleanup/autostart/{mark(path)}:{number}",
         kind="autostart.line",
         on=scope.host,
-        target=f"{path}, line {number}",
+        target=f"{inert(path)}, line {number}",
         reason=finding.what,
-        commands=(f"take this line out of {path}: {text}",),
+        commands=(f"take this line out of {inert(path)}, wherever it stands: {inert(text)}",),
         facts={"path": path, "line": number, "text": text},
-        undo=f"put the line back as line {number} of {path}",
+        undo=f"put the line back as line {number} of {inert(path)}",
         needs_approval=True,
     )
 
@@ -50,62 +53,67 @@ def _action(finding: Finding, scope: Scope) -> Action:
 def look(hands: Hands, action: Action) -> Look:
     path = action.facts["path"]
     if hands.stat(path) is None:
-        return Look(True, f"{path} is not there")
+        return Look(True, f"{inert(path)} is not there")
     lines = _lines(hands, path)
-    index = _find(lines, action)
-    if index is None:
+    found = _find(lines, action)
+    if not found:
         return Look(True, "the line is not in the file")
-    return Look(
-        False,
-        f"the line stands as line {index + 1}",
-        {"index": index, "was": _sum(lines), "raw": lines[index].decode("latin-1")},
-    )
+    # The host's own bytes, as text that JSON can carry; every byte is one character of latin-1.
+    taken = [[index, lines[index].decode("latin-1")] for index in found]
+    stands = ", ".join(str(index + 1) for index in found[:20])
+    return Look(False, f"the line stands as line {stands}", {"taken": taken, "was": _sum(lines)})
 
 
 def act(hands: Hands, action: Action, before: Look) -> None:
     path = action.facts["path"]
     lines = _lines(hands, path)
-    index = _find(lines, action)
-    if index is None:
-        raise TargetError(f"take a line out of {path}", "it is no longer there", "redo triage")
-    hands.replace(path, b"".join(lines[:index] + lines[index + 1 :]), _sum(lines))
+    taken = {index for index, _ in before.record["taken"]}
+    # Another file than the one that we looked at is refused: the record from before must be true for the undo.
+    hands.replace(path, b"".join(line for n, line in enumerate(lines) if n not in taken), str(before.record["was"]))
 
 
 def look_restored(hands: Hands, action: Action, receipt: Receipt) -> Look:
-    if hands.stat(action.facts["path"]) is None:
-        return Look(False, f"{action.facts['path']} is not there")
-    there = _find(_lines(hands, action.facts["path"]), action) is not None
-    return Look(there, "the line stands again" if there else "the line is not in the file")
+    path = action.facts["path"]
+    if hands.stat(path) is None:
+        return Look(False, f"{inert(path)} is not there")
+    wanted, there = len(receipt.record["taken"]), len(_find(_lines(hands, path), action))
+    return Look(there >= wanted, "the line stands again" if there >= wanted else "the line is not in the file")
 
 
 def undo(hands: Hands, action: Action, receipt: Receipt) -> None:
     path = action.facts["path"]
     lines = _lines(hands, path)
-    index = min(int(receipt.record["index"]), len(lines))
+    was = _sum(lines)
+    for index, raw in receipt.record["taken"]:
+        _insert(lines, int(index), str(raw).encode("latin-1"))
+    hands.replace(path, b"".join(lines), was)
+
+
+def _insert(lines: list[bytes], index: int, raw: bytes) -> None:
+    """At its old place, or at the end of a file that is shorter now; no line is glued to another."""
+    index = min(index, len(lines))
     if index and not lines[index - 1].endswith(b"\n"):
         lines[index - 1] += b"\n"
-    raw = str(receipt.record["raw"]).encode("latin-1")
-    hands.replace(path, b"".join([*lines[:index], raw, *lines[index:]]), _sum(lines))
+    lines.insert(index, raw if raw.endswith(b"\n") or index == len(lines) else raw + b"\n")
 
 
 def _lines(hands: Hands, path: str) -> list[bytes]:
+    """The lines with their ends, cut at line feeds alone, as tasks.persistence counts them."""
     data = hands.read(path, LIMIT + 1)
     if len(data) > LIMIT:
-        raise TargetError(f"edit {path}", f"it is larger than {LIMIT} bytes", "edit it by hand")
-    return data.splitlines(keepends=True)
+        raise TargetError(f"edit {inert(path)}", f"it is larger than {LIMIT} bytes", "edit it by hand")
+    *whole, last = data.split(b"\n")
+    return [line + b"\n" for line in whole] + ([last] if last else [])
 
 
-def _find(lines: list[bytes], action: Action) -> int | None:
-    """Where the line is: at its number, or elsewhere if lines were added or removed meanwhile."""
-    wanted = action.facts["text"]
-    hits = [i for i, line in enumerate(lines) if same(line, wanted)]
-    expected = int(action.facts["line"]) - 1
-    return expected if expected in hits else (hits[0] if hits else None)
+def _find(lines: list[bytes], action: Action) -> list[int]:
+    """Where the line is now, every time that it is: lines may have been added or removed since triage."""
+    return [index for index, line in enumerate(lines) if same(line, action.facts["text"])]
 
 
 def same(line: bytes, text: str) -> bool:
-    """A line of the file against the text that triage showed (decoded with replacement, without its end)."""
-    return line.decode("utf-8", "replace").strip() == text.strip()
+    """A line of the file against the text that triage showed (as tasks.persistence reads it: exact bytes, stripped, cut)."""
+    return line.decode("utf-8", "surrogateescape").strip()[:MAX_LINE] == text.strip()[:MAX_LINE]
 
 
 def _sum(lines: list[bytes]) -> str:

@@ -2,7 +2,8 @@
 
 A pid alone is reused by the kernel, so every signal goes to pid and creation time together, and the executable's hash is compared
 once more before the first one. The tree is stopped before it is killed, parents first, so that no member can start another; it is
-killed children first, so that after a crash in between the root still stands and leads to whoever is left.
+killed children first, so that after a crash in between the root still stands and leads to whoever is left. A member that may not be
+signalled (one that carries the machine, one outside of the fence) is left and told: a beacon must not live on by starting one.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
 
-from tasks.facts import Process
-from tasks.model import Action, Finding, Look, Receipt, Refused, TargetError
+from tasks.facts import Process, same_start
+from tasks.model import Action, Finding, HemostatError, Look, Receipt, Refused, TargetError, inert
 from tasks.remedies.shape import Scope
 from tasks.transports.hands import Hands
 
 kinds = ("process.kill",)
 GONE_WITHIN = 5.0
-# Killing these ends the machine or the way to it; hemostat's own ancestors are found by pid.
+# Killing these ends the machine or the way to it. Known by their file: a process may call itself what it likes (PR_SET_NAME).
+# hemostat's own ancestors are found by pid.
 PROTECTED = frozenset(
     {"systemd", "init", "sshd", "dbus-daemon", "systemd-journald", "systemd-logind", "systemd-udevd", "NetworkManager"}
 )
@@ -39,7 +42,7 @@ def _action(finding: Finding, scope: Scope) -> Action:
         id=f"cleanup/process/{facts['pid']}@{facts['created']}",
         kind="process.kill",
         on=scope.host,
-        target=f"process {facts['pid']} ({facts['exe'] or facts['name']}) and its descendants",
+        target=f"process {facts['pid']} ({inert(facts['exe'] or facts['name'])}) and its descendants",
         reason=finding.what,
         commands=(f"SIGSTOP, then SIGKILL to {facts['pid']} and its descendants",),
         facts=facts,
@@ -53,7 +56,9 @@ def look(hands: Hands, action: Action) -> Look:
     if process is None:
         return Look(True, f"process {action.facts['pid']} is gone")
     return Look(
-        False, f"process {process.pid} runs {process.exe}", {"cmdline": list(process.cmdline), "exe": process.exe}
+        False,
+        f"process {process.pid} runs {inert(process.exe)}",
+        {"cmdline": list(process.cmdline), "exe": process.exe},
     )
 
 
@@ -69,11 +74,16 @@ def act(hands: Hands, action: Action, before: Look) -> None:
             "its executable is no longer the one that triage saw",
             "redo triage; nothing was killed",
         )
-    for member in _tree(hands, root):
-        hands.signal(member.pid, member.created, signal.SIGSTOP)
-    for member in reversed(_tree(hands, root)):
-        hands.signal(member.pid, member.created, signal.SIGKILL)
+    hands.signal(root.pid, root.created, signal.SIGSTOP)
+    left = dict(filter(None, (_send(hands, member, signal.SIGSTOP) for member in _tree(hands, root)[1:])))
+    left |= dict(filter(None, (_send(hands, member, signal.SIGKILL) for member in reversed(_tree(hands, root)))))
     _wait_until_gone(hands, action)
+    if left:
+        raise TargetError(
+            f"kill process {root.pid} and its descendants",
+            f"{len(left)} of them were left, the others were killed: {'; '.join(left.values())}",
+            "look at those by hand",
+        )
 
 
 def look_restored(hands: Hands, action: Action, receipt: Receipt) -> Look:
@@ -88,7 +98,7 @@ def undo(hands: Hands, action: Action, receipt: Receipt) -> None:
 
 def _alive(hands: Hands, action: Action) -> Process | None:
     pid, created = int(action.facts["pid"]), float(action.facts["created"])
-    return next((p for p in hands.processes([pid]) if abs(p.created - created) < 0.02), None)
+    return next((p for p in hands.processes([pid]) if same_start(p.created, created)), None)
 
 
 def _tree(hands: Hands, root: Process) -> list[Process]:
@@ -97,9 +107,20 @@ def _tree(hands: Hands, root: Process) -> list[Process]:
     tree = [root]
     for parent in tree:
         tree += [p for p in everyone if p.ppid == parent.pid and p.created >= parent.created and p not in tree]
-    for member in tree:
-        _spare(member)
     return tree
+
+
+def _send(hands: Hands, member: Process, number: int) -> tuple[int, str] | None:
+    """Signal one of the tree; its pid and the reason when it is left, which it never is stopped."""
+    try:
+        _spare(member)
+        hands.signal(member.pid, member.created, number)
+    except HemostatError as error:
+        if not isinstance(error, Refused):  # what a guard refuses was never stopped
+            with suppress(HemostatError):
+                hands.signal(member.pid, member.created, signal.SIGCONT)
+        return member.pid, f"{member.pid} ({inert(member.exe or member.name, 200)}): {error.seen or error}"
+    return None
 
 
 def _spare(process: Process) -> None:
@@ -107,10 +128,11 @@ def _spare(process: Process) -> None:
         raise Refused(
             "protected-process", f"process {process.pid} is init or hemostat's own", "end it by hand if it must be"
         )
-    if process.name in PROTECTED and process.exe.startswith(SYSTEM) and not process.deleted:
+    name = PurePosixPath(process.exe).name
+    if name in PROTECTED and process.exe.startswith(SYSTEM) and not process.deleted:
         raise Refused(
             "protected-process",
-            f"{process.name} ({process.pid}) carries the machine",
+            f"{name} ({process.pid}) carries the machine",
             "isolate the host and rebuild it",
         )
 

@@ -6,13 +6,15 @@ import stat as modes
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from tasks.model import Action, Finding, Look, Receipt, TargetError
-from tasks.remedies.shape import Scope
+from tasks.model import Action, Finding, Look, Receipt, TargetError, inert
+from tasks.remedies.shape import Scope, mark
 from tasks.transports.hands import Hands, Stat
 
 kinds = ("file.quarantine",)
 # Renaming one of these away takes the machine down with it; a person must decide.
 SYSTEM = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/bin/", "/sbin/", "/lib/", "/boot/")
+# Of a name's 255 bytes (NAME_MAX), what is left beside the hash and a number.
+NAME_BYTES = 230
 
 
 def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
@@ -22,16 +24,22 @@ def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
         if f.rule.startswith(("process.", "file.")) and f.facts["path"] and f.facts["sha256"]
     ]
     files = {f.facts["path"]: f for f in named}
-    return [_action(f, scope) for path, f in sorted(files.items()) if not path.startswith(SYSTEM)]
+    return [_action(f, scope) for path, f in sorted(files.items()) if not _spared(path, scope)]
+
+
+def _spared(path: str, scope: Scope) -> bool:
+    """The system's own, and hemostat's: its vaults and the folder of this incident are no place of the threat."""
+    vaults = str(PurePosixPath(scope.vault).parent)
+    return path.startswith((*SYSTEM, *(f"{folder.rstrip('/')}/" for folder in (vaults, *scope.own))))
 
 
 def _action(finding: Finding, scope: Scope) -> Action:
     path, sha256 = finding.facts["path"], finding.facts["sha256"]
     return Action(
-        id=f"cleanup/quarantine/{path}",
+        id=f"cleanup/quarantine/{mark(path)}",
         kind="file.quarantine",
         on=scope.host,
-        target=path,
+        target=inert(path),
         reason=finding.what,
         commands=(f"rename into the vault {scope.vault}, mode 0000",),
         facts={"path": path, "sha256": sha256, "vault": scope.vault},
@@ -41,14 +49,20 @@ def _action(finding: Finding, scope: Scope) -> Action:
 
 
 def look(hands: Hands, action: Action) -> Look:
-    there = hands.stat(action.facts["path"])
+    path = action.facts["path"]
+    if not path.startswith("/"):
+        # The kernel says so of a file outside of our mounts, "(unreachable)/x": a look there would look elsewhere.
+        raise TargetError(f"look at {inert(path)}", "it cannot be reached from here", "look at it by hand")
+    there = hands.stat(path)
     if there is None:
-        return Look(True, f"{action.facts['path']} is not there")
+        return Look(True, f"{inert(path)} is not there")
+    if _locked(path, there):
+        return Look(True, "it is in a vault of hemostat, locked")
     record = {"mode": modes.S_IMODE(there.mode), "uid": there.uid, "gid": there.gid, "modified": there.modified}
     return Look(
         False,
         f"{there.size} bytes, mode {modes.S_IMODE(there.mode):04o}",
-        {**record, "kept": _place(hands, action, there)},
+        {**record, "folder": _identity(hands, path), "kept": _place(hands, action, there)},
     )
 
 
@@ -57,35 +71,50 @@ def act(hands: Hands, action: Action, before: Look) -> None:
     there = hands.stat(path)
     if there is None:
         return
-    if not modes.S_ISREG(there.mode) or hands.sha256(path) != action.facts["sha256"]:
-        raise TargetError(
-            f"quarantine {path}", "it is no longer the file that triage saw", "redo triage; nothing was moved"
-        )
-    hands.move(path, str(before.record["kept"]), 0)
+    if not modes.S_ISREG(there.mode):
+        raise TargetError(f"quarantine {inert(path)}", "it is no regular file any more", "redo triage")
+    hands.move(path, str(before.record["kept"]), 0, action.facts["sha256"])
 
 
 def look_restored(hands: Hands, action: Action, receipt: Receipt) -> Look:
-    there = hands.stat(action.facts["path"])
-    if there is None:
-        return Look(False, f"{action.facts['path']} is not there")
-    same = hands.sha256(action.facts["path"]) == action.facts["sha256"]
+    path = action.facts["path"]
+    if hands.stat(path) is None:
+        return Look(False, f"{inert(path)} is not there")
+    same = hands.sha256(path) == action.facts["sha256"]
     return Look(same, "it stands again, with its hash" if same else "another file stands in its place")
 
 
 def undo(hands: Hands, action: Action, receipt: Receipt) -> None:
-    path = action.facts["path"]
+    path, record = action.facts["path"], receipt.record
     if hands.stat(path) is not None:
-        raise TargetError(f"put {path} back", "another file stands in its place", "move that one away first")
-    hands.move(str(receipt.record["kept"]), path, int(receipt.record["mode"]))
+        raise TargetError(f"put {inert(path)} back", "another file stands in its place", "move that one away first")
+    # The folder is never made: whoever may write above it could have turned the way elsewhere.
+    device, inode = record.get("folder") or _identity(hands, path)
+    hands.move(str(record["kept"]), path, int(record["mode"]), action.facts["sha256"], (int(device), int(inode)))
+
+
+def _locked(path: str, there: Stat) -> bool:
+    """Ours already: nothing else stands without any right in such a folder, and a name alone proves nothing."""
+    return PurePosixPath(path).parent.name.startswith(".hemostat-") and modes.S_IMODE(there.mode) == 0
+
+
+def _identity(hands: Hands, path: str) -> list[int]:
+    """Device and inode of the file's folder, links resolved: an undo puts it back into that very one or nowhere."""
+    folder = hands.stat(f"{PurePosixPath(path).parent}/.")
+    return [folder.device, folder.inode] if folder else [0, 0]
 
 
 def _place(hands: Hands, action: Action, there: Stat) -> str:
     """A free path in the vault if that is on the file's own file system, else in a hidden folder beside the file."""
     folder = _folder(hands, action, there)
-    name = f"{action.facts['sha256'][:16]}-{PurePosixPath(action.facts['path']).name}"
+    name = f"{action.facts['sha256'][:16]}-{_cut(PurePosixPath(action.facts['path']).name)}"
     # The same file may have come back and be quarantined once more.
     names = (name, *(f"{name}.{number}" for number in range(2, 1000)))
     return next(str(folder / n) for n in names if hands.stat(str(folder / n)) is None)
+
+
+def _cut(name: str) -> str:
+    return name.encode("utf-8", "surrogateescape")[:NAME_BYTES].decode("utf-8", "surrogateescape")
 
 
 def _folder(hands: Hands, action: Action, there: Stat) -> PurePosixPath:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Protocol
 
-from tasks.model import Action, Finding, Look, Receipt
+from tasks.model import Action, Finding, Look, Receipt, inert
 from tasks.transports.hands import Hands
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a plan is made for. `vault` is where quarantined files go, below the victim's root."""
+    """What a plan is made for. `vault` is where quarantined files go, below the victim's root; `own` are hemostat's own folders."""
 
     incident: str
     host: str
     vault: str
+    own: tuple[str, ...] = ()
+
+
+def mark(path: str) -> str:
+    """A path in an action's id: as it is, or harmless and with a hash, so that two odd names never share one id."""
+    shown = inert(path)
+    return path if shown == path else f"{shown}~{sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
 class Remedy(Protocol):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from tasks.model import Action, Finding, Look, Receipt, TargetError
+from tasks.model import Action, Finding, Look, Receipt, TargetError, inert
 from tasks.remedies import quarantine
 from tasks.remedies.autostart import one_line
-from tasks.remedies.shape import Scope
+from tasks.remedies.shape import Scope, mark
 from tasks.transports.hands import Hands
 
 kinds = ("autostart.file",)
@@ -25,14 +25,14 @@ def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
 def _action(finding: Finding, scope: Scope) -> Action:
     path = finding.facts["path"]
     return Action(
-        id=f"cleanup/autostart/{path}",
+        id=f"cleanup/autostart/{mark(path)}",
         kind="autostart.file",
         on=scope.host,
-        target=path,
+        target=inert(path),
         reason=finding.what,
         commands=(
             *_stop_words(path, finding.facts.get("owner", "")),
-            f"rename {path} into the vault {scope.vault}, mode 0000",
+            f"rename {inert(path)} into the vault {scope.vault}, mode 0000",
         ),
         facts={
             "path": path,
@@ -47,8 +47,10 @@ def _action(finding: Finding, scope: Scope) -> Action:
 
 def look(hands: Hands, action: Action) -> Look:
     seen = quarantine.look(hands, action)
-    enabled = not seen.present and _systemctl(hands, action, "is-enabled")
-    return Look(seen.present, seen.seen, {**seen.record, "enabled": bool(enabled)})
+    if seen.present:
+        # Gone now tells nothing of before: the record from before the act stands.
+        return seen
+    return Look(False, seen.seen, {**seen.record, "enabled": _systemctl(hands, action, "is-enabled")})
 
 
 def act(hands: Hands, action: Action, before: Look) -> None:
@@ -65,7 +67,7 @@ def undo(hands: Hands, action: Action, receipt: Receipt) -> None:
     quarantine.undo(hands, action, receipt)
     _reload(hands, action)
     if receipt.record.get("enabled") and not _systemctl(hands, action, "enable"):
-        raise TargetError(f"enable {action.facts['path']} again", "systemctl refused", "enable it by hand")
+        raise TargetError(f"enable {inert(action.facts['path'])} again", "systemctl refused", "enable it by hand")
 
 
 def _scope(path: str, owner: str) -> tuple[str, ...] | None:
@@ -77,7 +79,7 @@ def _scope(path: str, owner: str) -> tuple[str, ...] | None:
 
 def _stop_words(path: str, owner: str) -> tuple[str, ...]:
     scope = _scope(path, owner)
-    return () if scope is None else (" ".join(("systemctl", *scope, "disable --now", PurePosixPath(path).name)),)
+    return () if scope is None else (" ".join(("systemctl", *scope, "disable --now", inert(PurePosixPath(path).name))),)
 
 
 def _systemctl(hands: Hands, action: Action, *words: str) -> bool:

@@ -96,8 +96,18 @@ class Hands(Protocol):
     def replace(self, path: str, data: bytes, expect_sha256: str) -> None:
         """Put new content in a file's place (temporary file, fsync, rename; owner and mode kept) if its hash still is the expected one."""
 
-    def move(self, source: str, target: str, mode: int) -> None:
-        """Rename within one file system, creating the target's folder (0700), and set the mode."""
+    def move(
+        self,
+        source: str,
+        target: str,
+        mode: int,
+        expect_sha256: str = "",
+        into: tuple[int, int] | None = None,
+    ) -> None:
+        """Rename within one file system, never over anything, and set the mode; only the file of that hash, if one is given.
+
+        With `into` (device, inode) the target's folder must be that very one; without, it is created (0700) if it is missing.
+        """
 
     def signal(self, pid: int, created: float, number: int) -> bool:
         """Signal a process if pid *and* creation time still fit; False when it is gone."""

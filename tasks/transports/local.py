@@ -10,7 +10,15 @@ from typing import BinaryIO
 
 from tasks.facts import Autostart, Connection, FileSeen, Process, Unseen
 from tasks.model import Remote, TargetError, inert
-from tasks.transports import local_autostarts, local_change, local_files, local_processes, local_sockets, local_walk
+from tasks.transports import (
+    local_autostarts,
+    local_change,
+    local_files,
+    local_move,
+    local_processes,
+    local_sockets,
+    local_walk,
+)
 from tasks.transports import local_proc as procfs
 from tasks.transports.hands import Fetched, Ran, Stat
 
@@ -96,9 +104,11 @@ class LocalHands:
         """New content in a file's place, if it still is the expected one; see local_change.replace."""
         local_change.replace(self.root, path, data, expect_sha256)
 
-    def move(self, source: str, target: str, mode: int) -> None:
-        """Rename within one file system, never over anything; see local_change.move."""
-        local_change.move(self.root, source, target, mode)
+    def move(
+        self, source: str, target: str, mode: int, expect_sha256: str = "", into: tuple[int, int] | None = None
+    ) -> None:
+        """Rename within one file system, never over anything; see local_move.move."""
+        local_move.move(self.root, source, target, mode, expect_sha256, into)
 
     def signal(self, pid: int, created: float, number: int) -> bool:
         """Signal exactly that process; see local_change.signal."""

@@ -1,4 +1,4 @@
-"""Changing this host: put, move, signal, each fenced to the root and sure of what it touches. Must not know why."""
+"""Changing this host: put and signal (move is local_move), each fenced to the root and sure of what it touches. Must not know why."""
 
 from __future__ import annotations
 
@@ -12,24 +12,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tasks.facts import same_start
 from tasks.model import Refused, TargetError, inert
 from tasks.transports import local_proc as procfs
 from tasks.transports.local_files import chunks, lies_below, opened
 
-# The kernel gives its start in whole seconds and moves it when the clock is corrected; a pid that came round again
-# within this time would need the whole pid range to be used up in it.
-_SAME_START = 1.5
 _FOLDER = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_RDONLY
 
 
 @contextmanager
-def _folder(path: str, root: str, make: bool = False) -> Iterator[tuple[int, str]]:
+def folder_of(path: str, root: str, make: bool = False) -> Iterator[tuple[int, str]]:
     """An open descriptor on the folder of `path`, and the path's last name.
 
     Links on the way are resolved first and the result is held against the fence; then every step is opened without
     following links, so that nobody can turn the way around between the check and the act.
     """
-    whole = _resolved(path)
+    whole = resolved(path)
     fence(whole, root)
     try:
         descriptor = _descend(whole.parent, make)
@@ -41,7 +39,7 @@ def _folder(path: str, root: str, make: bool = False) -> Iterator[tuple[int, str
         os.close(descriptor)
 
 
-def _resolved(path: str) -> Path:
+def resolved(path: str) -> Path:
     return Path(os.path.realpath(Path(path).parent), Path(path).name)
 
 
@@ -80,7 +78,11 @@ def replace(root: str, path: str, data: bytes, expect_sha256: str) -> None:
         Refused: outside the root.
         TargetError: the file is not the expected one any more, or the host refuses.
     """
-    with _folder(path, root) as (folder, name), _refusals(f"replace {inert(path)}"), opened(name, folder) as descriptor:
+    with (
+        folder_of(path, root) as (folder, name),
+        refusals(f"replace {inert(path)}"),
+        opened(name, folder) as descriptor,
+    ):
         _expect(descriptor, path, expect_sha256)
         temporary = _write(folder, name, descriptor, data)
         _expect(descriptor, path, expect_sha256, temporary, folder)
@@ -89,24 +91,30 @@ def replace(root: str, path: str, data: bytes, expect_sha256: str) -> None:
 
 
 def _expect(descriptor: int, path: str, sha256: str, temporary: str = "", folder: int = -1) -> None:
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    digest = hashlib.sha256()
-    for part in chunks(descriptor, 1 << 62):
-        digest.update(part)
-    if digest.hexdigest() == sha256:
+    seen = digest_of(descriptor)
+    if seen == sha256:
         return
     if temporary:
         os.unlink(temporary, dir_fd=folder)
     raise TargetError(
         f"replace {inert(path)}",
-        f"its SHA-256 is {digest.hexdigest()}, not {inert(sha256)}: someone changed it since we looked",
+        f"its SHA-256 is {seen}, not {inert(sha256)}: someone changed it since we looked",
         "triage again and plan anew",
     )
 
 
+def digest_of(descriptor: int) -> str:
+    """The SHA-256 of an open file, read anew: what was known of it before does not count for a change."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    digest = hashlib.sha256()
+    for part in chunks(descriptor, os.fstat(descriptor).st_size + 1):
+        digest.update(part)
+    return digest.hexdigest()
+
+
 def _write(folder: int, name: str, like: int, data: bytes) -> str:
     # A leading dot and a second dot keep cron, run-parts and systemd from ever reading the temporary file.
-    temporary = f".{name[:200]}.hemostat.{secrets.token_hex(4)}"
+    temporary = f".{os.fsdecode(os.fsencode(name)[:200])}.hemostat.{secrets.token_hex(4)}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
     try:
         with os.fdopen(descriptor, "wb", closefd=False) as file:
@@ -130,52 +138,8 @@ def _copy_ownership(source: int, target: int) -> None:
             os.setxattr(target, name, os.getxattr(source, name))
 
 
-def move(root: str, source: str, target: str, mode: int) -> None:
-    """Rename within one file system and set the mode; missing folders of the target are made with 0700.
-
-    Raises:
-        Refused: one of the two lies outside the root.
-        TargetError: the target is there already, or is on another file system.
-    """
-    fence(_resolved(target), root)
-    with (
-        _folder(source, root) as (source_folder, source_name),
-        _folder(target, root, make=True) as (target_folder, target_name),
-        _refusals(f"move {inert(source)} to {inert(target)}"),
-    ):
-        if _there(target_folder, target_name):
-            raise TargetError(f"move {inert(source)}", f"{inert(target)} is there already", "nothing was overwritten")
-        descriptor = _plain_file(source_folder, source_name)
-        try:
-            os.rename(source_name, target_name, src_dir_fd=source_folder, dst_dir_fd=target_folder)
-            if descriptor is not None:
-                Path(f"/proc/self/fd/{descriptor}").chmod(mode)
-            os.fsync(target_folder)
-            os.fsync(source_folder)
-        finally:
-            if descriptor is not None:
-                os.close(descriptor)
-
-
-def _there(folder: int, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _plain_file(folder: int, name: str) -> int | None:
-    """A handle on a regular file, that needs no permission to read it; None for a link, whose mode means nothing."""
-    handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    if stat.S_ISREG(os.fstat(handle).st_mode):
-        return handle
-    os.close(handle)
-    return None
-
-
 @contextmanager
-def _refusals(tried: str) -> Iterator[None]:
+def refusals(tried: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -198,7 +162,7 @@ def signal(root: str, pid: int, created: float, number: int) -> bool:
         TargetError: the kernel refuses.
     """
     try:
-        with _refusals(f"signal process {pid}"), _handle(pid) as handle, procfs.uncovered() as proc:
+        with refusals(f"signal process {pid}"), _handle(pid) as handle, procfs.uncovered() as proc:
             if not _same(proc, pid, created):
                 return False
             _spare_ourselves(proc, pid)
@@ -236,7 +200,7 @@ def _send(handle: int | None, pid: int, number: int) -> None:
 
 def _same(proc: Path, pid: int, created: float) -> bool:
     try:
-        return not procfs.ended(proc, pid) and abs(procfs.created(proc, pid) - created) < _SAME_START
+        return not procfs.ended(proc, pid) and same_start(procfs.created(proc, pid), created)
     except FileNotFoundError:
         return False
 

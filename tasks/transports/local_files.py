@@ -166,7 +166,7 @@ def _accounts(root: str) -> list[tuple[str, str]]:
     if look(passwd) is None:
         folder = Path(below(root, "/home"))
         return [(p.name, f"/home/{p.name}") for p in sorted(folder.glob("*"))] + [("root", "/root")]
-    rows = [line.split(":") for line in read(passwd, 4 << 20).decode(errors="replace").splitlines()]
+    rows = [line.split(":") for line in read(passwd, 4 << 20).decode(errors="surrogateescape").splitlines()]
     return [(row[0], row[5]) for row in rows if len(row) == 7]
 
 

@@ -56,10 +56,10 @@ def _by_psutil(pid: int) -> Process:
         pid,
         ppid,
         created,
-        text(name),
-        cmdline=tuple(map(text, cmdline)),
+        name,
+        cmdline=tuple(cmdline),
         user=owner,
-        cwd=text(cwd),
+        cwd=cwd,
         denied=tuple(denied),
     )
 
@@ -78,8 +78,8 @@ def _by_proc(proc: Path, pid: int, hidden: str) -> Process | None:
     """A process that psutil is kept from; where we may not uncover /proc, what is known is that it is there."""
     folder = proc / str(pid)
     try:
-        whole = (folder / "stat").read_text(errors="replace")
-        argv = (folder / "cmdline").read_bytes().decode("utf-8", "backslashreplace").split("\0")[:-1]
+        whole = (folder / "stat").read_text(errors="surrogateescape")
+        argv = (folder / "cmdline").read_bytes().decode("utf-8", "surrogateescape").split("\0")[:-1]
         fields = procfs.stat_fields(proc, pid)
         created, owner = procfs.created(proc, pid), user((folder / "stat").stat().st_uid)
     except (OSError, IndexError):
@@ -88,8 +88,8 @@ def _by_proc(proc: Path, pid: int, hidden: str) -> Process | None:
     name = whole[whole.index("(") + 1 : whole.rindex(")")]
     cwd = ""
     with suppress(OSError):
-        cwd = text(str((folder / "cwd").readlink()))
-    return Process(pid, int(fields[1]), created, text(name), cmdline=tuple(argv), user=owner, cwd=cwd, hidden=hidden)
+        cwd = str((folder / "cwd").readlink())
+    return Process(pid, int(fields[1]), created, name, cmdline=tuple(argv), user=owner, cwd=cwd, hidden=hidden)
 
 
 def _with_exe(proc: Path, process: Process) -> Process:
@@ -108,7 +108,7 @@ def _with_exe(proc: Path, process: Process) -> Process:
     digest, denied = _exe_hash(str(path)), process.denied
     return replace(
         process,
-        exe=text(exe),
+        exe=exe,
         deleted=deleted,
         memfd=memfd,
         sha256=digest,
@@ -146,11 +146,6 @@ def details(pid: int) -> dict[str, bytes]:
         except OSError as error:
             unseen.append(f"open_files: {error.strerror}")
     return found | ({"unseen": "\n".join(unseen).encode()} if unseen else {})
-
-
-def text(value: str) -> str:
-    """A name from the kernel as text that JSON can carry: bytes that are not UTF-8 become escapes."""
-    return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def closed(proc: Path) -> str:

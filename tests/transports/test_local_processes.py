@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tasks.journal import pretty
 from tasks.model import TargetError
 from tasks.transports.local import LocalHands
 from tests.transports.conftest import REPO, until
@@ -85,13 +86,13 @@ def test_memfd(python):
 
 
 def test_undecodable_command_line():
-    """Bytes that are no UTF-8 become escapes, so that every fact can be written as JSON."""
+    """Bytes that are no UTF-8 stay what they are, also through the journal's JSON."""
     odd = subprocess.Popen([b"sl\xffep", b"60"], executable=shutil.which("sleep"))
     try:
         until(lambda: Path(f"/proc/{odd.pid}/cmdline").read_bytes().startswith(b"sl\xff"), "sleep did not start")
         process = seen(odd.pid)
-        json.dumps(process.cmdline).encode()
-        assert process.cmdline[0] == "sl\\xffep"
+        assert os.fsencode(process.cmdline[0]) == b"sl\xffep"
+        assert json.loads(pretty(process))["cmdline"][0] == process.cmdline[0]
     finally:
         odd.kill()
         odd.wait()

@@ -163,12 +163,12 @@ def undo(folder: Path, steps: Sequence[Step], overrides: tuple[str, ...], option
         if options.as_json:
             facts(results)
         else:
-            _show_undone(out, results, words)
+            _show_undone(out, results, words, "nothing to take back: no act of ours stands")
         return 0 if all(r.back or r.action.undo is None for r in results) else 1
 
 
 def expire(options: Options) -> int:
-    """Every incident in turn; one that another process holds is left to it."""
+    """Every incident in turn. One that cannot be read, or that another process holds, is told and keeps no other block standing."""
     now, results, failed = datetime.now(UTC), list[Undone](), False
     with _stage(options, str) as (_, out):
         for folder in incidents(options.reports):
@@ -180,7 +180,7 @@ def expire(options: Options) -> int:
         if options.as_json:
             facts(results)
         else:
-            _show_undone(out, results, str)
+            _show_undone(out, results, str, "no block's time is over")
     return 1 if failed or not all(r.back for r in results) else 0
 
 
@@ -191,9 +191,9 @@ def _expire(folder: Path, now: datetime) -> list[Undone]:
         return expiring.run(case, now)
 
 
-def _show_undone(out: Console, results: Sequence[Undone], words: Words) -> None:
+def _show_undone(out: Console, results: Sequence[Undone], words: Words, none: str) -> None:
     if not results:
-        out.print(line("nothing to take back: no act of ours stands"))
+        out.print(line(none))
     for result in results:
         mark, style = _mark(result)
         what = f"{result.action.kind} {result.action.target} on {result.action.on}: {result.why}"

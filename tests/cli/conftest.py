@@ -40,14 +40,19 @@ def house(lab: Range, tmp_path: Path) -> Iterator[House]:
     lab.faults()
     for folder in made.incidents:
         if made.configuration() != before:
-            made.say("undo --yes --override unverified", folder.name)
+            made.say("undo --yes --override unverified --override shared", folder.name)
     assert made.configuration() == before, "the test left the device changed"
 
 
 @pytest.fixture(scope="session")
 def drilled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished drill. `undo` is tried on it, which no reading test minds; who damages it makes a copy."""
+    """The folder of a finished drill; what it told a program is in said.json, two folders up.
+
+    `undo` is tried on it, which no reading test minds; who damages it makes a copy.
+    """
     folder = tmp_path_factory.mktemp("drill")
-    said = ended(spawn("drill", "--yes", "--no-prefect", "--interval", "0.2", "--reports", "reports", cwd=folder))
+    words = ("drill", "--yes", "--no-prefect", "--interval", "0.2", "--json", "--reports", "reports")
+    said = ended(spawn(*words, cwd=folder))
     assert said.code == 0, said.text
+    (folder / "said.json").write_text(said.out)
     return next((folder / "reports").iterdir())

@@ -29,7 +29,7 @@ QUICK = {
     "description": "A test's own: block at once, look for a moment.",
     "confirm": {"samples": 1, "window": 0.1, "when_unsure": "block"},
     "block": {"save": False},
-    "triage": {"samples": 2, "window": 0.2},
+    "triage": {"collectors": ["connections"], "samples": 1, "window": 0.1},
     "collect": {"logs": []},
     "cleanup": {"remedies": [], "threshold": 100},
     "verify": {"intervals": 1, "at_least": 0.1, "at_most": 0.5},

@@ -55,8 +55,7 @@ def outside(folder: Path) -> list[str]:
 STOPPED = (1, 130)
 # When the signal comes: the record that must be in the journal, or none for "while the range comes up".
 MOMENTS = {
-    "Ctrl-C in triage": (signal.SIGINT, ("step.started", "triage"), STOPPED),
-    "SIGTERM in verify": (signal.SIGTERM, ("step.started", "verify"), STOPPED),
+    "SIGTERM in triage": (signal.SIGTERM, ("step.started", "triage"), STOPPED),
     "SIGKILL in triage": (signal.SIGKILL, ("step.started", "triage"), (-signal.SIGKILL,)),
     "Ctrl-C while the range comes up": (signal.SIGINT, None, (130,)),
 }
@@ -85,24 +84,25 @@ def test_a_stopped_drill_leaves_nothing(
 
 
 def test_a_stopped_drill_can_be_resumed(tmp_path: Path) -> None:
-    """Ctrl-C names the command that goes on; the finished steps stand, and undo still works."""
+    """Ctrl-C names the command that goes on; the finished steps stand and are not run again."""
     process = spawn(*QUICK, cwd=tmp_path)
     wait_for(lambda: journalled(tmp_path, "step.ended", "triage"), "triage")
     process.send_signal(signal.SIGINT)
     said = ended(process)
     assert said.code in STOPPED
     assert "hemostat resume" in said.text
-    resumed = ended(spawn("resume", "last", "--yes", "--no-prefect", "--reports", "reports", cwd=tmp_path))
-    assert [w for w in ("collect", "report") if w not in resumed.text] == [], resumed.text
-    back = ended(spawn("undo", "last", "--yes", "--override", "unverified", "--reports", "reports", cwd=tmp_path))
-    assert "firewall.block" in back.text, back.text
+    words = ("resume", "last", "--skip", "verify", "--yes", "--no-prefect", "--reports", "reports")
+    resumed = ended(spawn(*words, cwd=tmp_path))
+    assert resumed.code == 0, resumed.text
+    assert [w for w in ("collect", "5 actions done", "report") if w not in resumed.text] == [], resumed.text
+    assert [w for w in ("confirm …", "block …", "triage …") if w in resumed.text] == [], "a finished step was run again"
     assert mentions(tmp_path) == []
 
 
 def test_a_finished_drill_leaves_nothing_running(drilled: Path) -> None:
-    """Nothing that names its folder runs, and nothing is beside the folder."""
+    """Nothing that names its folder runs, and nothing is beside the folder but what these tests keep there."""
     assert mentions(drilled) == []
-    assert outside(drilled.parents[1]) == []
+    assert outside(drilled.parents[1]) == [str(drilled.parents[1] / "said.json")]
 
 
 def test_explain_says_what_it_touches_and_does_nothing(tmp_path: Path) -> None:
@@ -130,24 +130,11 @@ def test_an_unknown_way_to_beacon_is_told(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_drill_tells_a_program_its_score_in_one_document(tmp_path: Path) -> None:
-    """--json: steps, score and report in one document; without --yes and a terminal it waits for approval, and says so."""
-    process = spawn(
-        "drill",
-        "--no-prefect",
-        "--interval",
-        "0.2",
-        "--beacon",
-        "short",
-        "--json",
-        "--reports",
-        "reports",
-        cwd=tmp_path,
-    )
-    said = ended(process)
-    assert said.code == 5, said.text
-    facts = said.json
-    assert (facts["outcome"], facts["steps"][-1]["step"]) == ("waiting", "cleanup")
-    assert facts["score"]["contain"] > 0
-    assert facts["score"]["clean"] is None
+def test_a_drill_tells_a_program_its_score_in_one_document(drilled: Path) -> None:
+    """--json: steps, score and report in one document on standard output; the card is on the other stream."""
+    facts = json.loads((drilled.parents[1] / "said.json").read_text())
+    assert (facts["outcome"], facts["steps"][-1]["step"]) == ("done", "report")
+    score = facts["score"]
+    assert 0 < score["confirm"] < score["contain"] < score["evidence"] < score["clean"]
+    assert (score["beacons_after"], score["missed"]) == (0, [])
     assert Path(facts["report"]).is_file()

@@ -81,7 +81,7 @@ def asking(house: House) -> House:
 ANSWERS = {
     "yes": (b"y\n", (1,), Outcome.DONE, "approved"),  # 1: verify never saw a process that talked to the remote
     "no": (b"n\n", (3,), Outcome.REFUSED, "refused"),
-    "just Enter": (b"\n", (3,), Outcome.REFUSED, "refused"),
+    "just Enter": (b"\n", (5,), Outcome.WAITING, "asked"),
     "Ctrl-C": (b"\x03", (1, 130), Outcome.FAILED, "asked"),
 }
 

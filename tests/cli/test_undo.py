@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -80,12 +81,43 @@ def test_undo_asks_and_without_a_terminal_waits(house: House) -> None:
     assert house.configuration() == blocked
 
 
-def test_a_rule_that_was_there_before_stays(house: House) -> None:
-    """Somebody else's entry: the block has nothing to do, and undo takes nothing back."""
+def test_a_block_that_two_incidents_want_stays_until_the_last_one(house: House) -> None:
+    """Found there or wanted by another incident, it is not taken out under anybody."""
     house.respond()
     first = house.incidents[0].name
     house.respond()
     (second,) = (folder.name for folder in house.incidents if folder.name != first)
+    shared = house.say("undo --yes --override unverified", first)
+    assert shared.code == 3
+    assert [w for w in (second, "undo those first", "--override shared") if w not in shared.text] == []
     said = house.say("undo --yes --override unverified", second)
     assert (said.code, "nothing to take back" in said.text) == (0, True)
     assert REMOTE in house.configuration()[0]
+    assert house.say("undo --yes --override unverified", first).code == 0
+    assert REMOTE not in house.configuration()[0]
+
+
+def test_expire_ends_a_block_when_its_time_is_over(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before; a journal that cannot be read is told and holds up no other; a second run has nothing to do."""
+    house.merge("playbooks/beacon.yaml", {"block": {"minutes": 1}})
+    house.respond()
+    broken = house.reports / "20010101-000000-dead"
+    blocked = house.configuration()
+    early = house.say("expire")
+    assert (early.code, early.text.strip(), house.configuration()) == (0, "no block's time is over", blocked)
+    broken.mkdir()
+    (broken / "journal.jsonl").write_bytes(b"nonsense\n")
+    monkeypatch.setattr("flows.runs.datetime", Tomorrow)
+    late = house.say("expire")
+    assert late.code == 1
+    assert [w for w in ("taken back", "firewall.block", REMOTE, broken.name) if w not in late.text] == []
+    assert REMOTE not in house.configuration()[0]
+    assert house.say("expire --json").json == []
+
+
+class Tomorrow(datetime):
+    """A clock that is a day ahead."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return datetime.now(tz) + timedelta(days=1)

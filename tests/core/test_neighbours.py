@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from flows.launch import Launch, urgent
 from lab.range import Range
 from tasks import expire, neighbours, undo
 from tasks.case import Case, load_state, opened, reopened
+from tasks.journal import Journal
 from tasks.model import Approval, Mode, Outcome, Refused, Step
 
 pytestmark = pytest.mark.lab
@@ -116,7 +118,5 @@ def test_a_remote_that_many_hosts_met_waits_for_a_person(lab: Range, tmp_path: P
 def _copy_as(folder: Path, name: str, host: str) -> None:
     """Another incident's journal with the same remote and another host."""
     state = load_state(folder)
-    from tasks.journal import opened as journal
-
-    with journal(folder.parent / name) as copy:
+    with closing(Journal(folder.parent / name)) as copy:
         copy.append("incident.opened", incident=replace(state.incident, id=name, host=host), host={"name": host})

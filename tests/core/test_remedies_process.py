@@ -134,7 +134,8 @@ def test_another_process_under_the_pid_is_not_killed(victim: Victim, tree: Tree,
         assert "nothing was killed" in str(error)
     else:
         assert not receipt.changed, "the process of that start is gone: not by us"
-    assert [_state(pid) for pid in tree.pids] == ["S"] * 3
+    assert len(tree.alive()) == 3
+    assert "T" not in {_state(pid) for pid in tree.pids}, "none of them was stopped either"
 
 
 def test_a_process_outside_the_fence_is_not_killed(victim: Victim, tmp_path: Path) -> None:

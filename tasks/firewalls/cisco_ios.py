@@ -100,14 +100,14 @@ def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
     first = min((line.number for line in lines if line.words.startswith("permit")), default=None)
     ours = [line for line in lines if line.words in _wanted(entry) and (first is None or line.number < first)]
     present, free = len(ours) == len(_wanted(entry)), _free(lines, first)
-    bound = re.search(rf"access list(?: is)? {re.escape(name)}\s*$", _up(interfaces), re.M) is not None
+    bound = tuple(_bound(name, interfaces))
     room = present or len(free) >= len(_wanted(entry))
-    where = "bound to an interface that is up" if bound else "not bound to an interface that is up"
+    where = f"bound {' and '.join(bound)}" if bound else "not bound to an interface that is up"
     return Listing(
         present=present,
-        enforced=bool(lines) and bound and room,
+        enforced=bool(lines and bound) and room,
         seen=f"{len(lines)} entries in {name}, {where}" + ("" if room else ", no free number before the first permit"),
-        missing=_missing(entry, bool(lines) and bound, room),
+        missing=_missing(entry, bool(lines and bound), room),
         hits=sum(line.hits for line in ours) if ours else None,
         free=free,
     )
@@ -141,13 +141,15 @@ def _free(lines: tuple[Line, ...], first: int | None) -> tuple[int, ...]:
     return tuple((found + [n for n, _ in zip(any_ones, range(2), strict=False)])[:2])
 
 
-def _up(interfaces: str) -> str:
-    """The lines that belong to interfaces whose line protocol is up."""
-    kept, up = [], False
+def _bound(name: str, interfaces: str) -> Iterator[str]:
+    """Where the list is bound: direction and name of each interface whose line protocol is up."""
+    interface = ""
     for line in interfaces.splitlines():
-        up = line.rstrip().endswith("line protocol is up") if "line protocol is" in line else up
-        kept += [line] if up else []
-    return "\n".join(kept)
+        if head := re.match(r"(\S+) is .*line protocol is (\w+)", line):
+            interface = head.group(1) if head.group(2) == "up" else ""
+        way = re.match(rf"\s+(Inbound|Outgoing)\s+access list(?: is)? {re.escape(name)}\s*$", line)
+        if way and interface:
+            yield f"{'in' if way.group(1) == 'Inbound' else 'out'} on {interface}"
 
 
 def _missing(entry: Entry, bound: bool, room: bool) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
 
 from tasks.firewalls.shape import Channel, Command, Entry, Listing
+from tasks.model import TargetError
 
 platform = "fortinet"
 driver = "fortinet"
@@ -35,6 +36,7 @@ failures = (  # the reason stands before the return code, so it is looked for fi
 ports = False
 timed = False
 
+EVERYTHING = {"service": '"ALL"', "schedule": '"always"'}
 DUMMY4, DUMMY6 = "192.0.2.1 255.255.255.255", "2001:db8::1/128"
 ABSENT = r"not found in (?:table|datasource)|entry not found"
 
@@ -66,6 +68,9 @@ def look(entry: Entry) -> tuple[Command, ...]:
 
 def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
     group, address, policies = answers
+    for answer, name in ((group, _group(entry)), (address, _object(entry))):
+        if f'edit "{name}"' not in answer and not re.search(ABSENT, answer):
+            raise TargetError(f"read {name}", f"the device answered {answer!r}", "look at the device by hand")
     found = re.search(r"^\s+set member (.*)$", group, re.M)
     members = re.findall(r"\"([^\"]*)\"|(\S+)", found.group(1)) if found else []
     names = [quoted or bare for quoted, bare in members]
@@ -90,8 +95,12 @@ def _denied_first(entry: Entry, policies: str) -> str:
             continue
         if settings.get("action", "deny") != "deny":
             return ""
-        whole = settings.get("service") == '"ALL"' and settings.get("schedule") == '"always"'
-        if whole and f'"{_group(entry)}"' in settings.get(key, "").split():
+        whole = (
+            all(settings.get(k) == v for k, v in EVERYTHING.items())
+            and settings.get(f"srcaddr{_six(entry)}") == '"all"'
+        )
+        turned = any("negate" in setting and value == "enable" for setting, value in settings.items())
+        if whole and not turned and f'"{_group(entry)}"' in settings.get(key, "").split():
             return number
     return ""
 

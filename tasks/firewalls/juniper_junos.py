@@ -14,6 +14,7 @@ import re
 from ipaddress import ip_network
 
 from tasks.firewalls.shape import Channel, Command, Entry, Listing
+from tasks.model import TargetError
 
 platform = "juniper_junos"
 driver = "juniper_junos"
@@ -33,6 +34,7 @@ timed = False
 
 BOOK = "security address-book global"
 COMMIT = 120.0  # seconds; a small SRX takes most of a minute
+EVERYTHING = (r"^\s+Source addresses: any\s*$", r"^\s+Applications: any\s*$", r"^\s+Action: (?:deny|reject)")
 DUMMY = "192.0.2.1/32"
 
 
@@ -50,6 +52,8 @@ def look(entry: Entry) -> tuple[Command, ...]:
 
 def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
     book, policies = answers
+    if any(line.strip() and not line.startswith(f"set {BOOK} ") for line in book.splitlines()):
+        raise TargetError("read the address book", f"the device answered {book!r}", "look at the device by hand")
     members = re.findall(rf"^set {BOOK} address-set {re.escape(entry.name)} address (\S+)\s*$", book, re.M)
     addresses = dict(re.findall(rf"^set {BOOK} address (\S+) (\S+/\d+)\s*$", book, re.M))
     wanted = str(ip_network(entry.address))
@@ -72,7 +76,7 @@ def _first_pair(name: str, policies: str) -> str:
     head = rf"Policy: {re.escape(name)}, State: enabled, .*Sequence number: 1\b"
     target = rf"Destination addresses:(?:.*[ ,])?{re.escape(name)}(?:,|\s*$)"
     for part in parts:
-        if re.search(head, part) and re.search(target, part, re.M) and re.search(r"Action: (?:deny|reject)", part):
+        if all(re.search(wanted, part, re.M) for wanted in (head, target, *EVERYTHING)):
             return "from " + part.splitlines()[0].replace(", To zone:", " to").strip()
     return ""
 

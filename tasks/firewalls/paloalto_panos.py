@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 
 from tasks.firewalls.shape import Channel, Command, Entry, Listing
+from tasks.model import TargetError
 
 platform = "paloalto_panos"
 driver = "paloalto_panos"
@@ -37,7 +38,13 @@ timed = False
 
 COMMIT = 300.0  # seconds
 ABSENT = r"(?i)(?:does not|doesn't) exist|not (?:found|present)"
-DENYING = ("deny", "drop", "reset-client", "reset-server", "reset-both")
+EVERYTHING = (
+    r"^\s+source any;",
+    r"^\s+user any;",
+    r"^\s+category any;",
+    r"^\s+application/service\s+(?:\d+:)?any/any/any/any;",
+    r"^\s+action (?:deny|drop|reset-\w+);",
+)
 
 
 def _object(entry: Entry) -> str:
@@ -53,23 +60,28 @@ def look(entry: Entry) -> tuple[Command, ...]:
 
 def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
     group, policy = answers
+    if "filter:" not in group and not re.search(ABSENT, group):
+        raise TargetError("read the dynamic group", f"the device answered {group!r}", "look at the device by hand")
     members = re.findall(r"^\s+(\S+) \([ORDS]\)\s*$", group, re.M)
-    first = next(_rules(policy), ("", ""))
-    enforced = first[0] == entry.name and first[1] in DENYING and "filter:" in group
+    first, body = next(_rules(policy), ("", ""))
+    whole = all(re.search(wanted, body, re.M) for wanted in EVERYTHING)
+    enforced = first == entry.name and whole and "filter:" in group
     return Listing(
         present=bool({_object(entry), str(entry.address)} & set(members)),
         enforced=enforced,
         seen=f"{len(members)} members, "
-        + ("denied by the first rule" if enforced else f"the first rule is {first[0] or 'none'}"),
+        + (
+            "denied by the first rule"
+            if enforced
+            else f"the first rule is {first or 'none'}, or it denies less than all"
+        ),
         missing=() if enforced else provision(entry.name),
     )
 
 
 def _rules(policy: str) -> Iterator[tuple[str, str]]:
-    """Name and action of each rule in force, first one first."""
-    for name, body in re.findall(r"^\"?([^\"{;\r\n]+?)(?:; index: \d+)?\"? \{(.*?)^\}", policy, re.M | re.S):
-        action = re.search(r"^\s+action ([\w-]+);", body, re.M)
-        yield name, action.group(1) if action else ""
+    """Name and text of each rule in force, first one first."""
+    yield from re.findall(r"^\"?([^\"{;\r\n]+?)(?:; index: \d+)?\"? \{(.*?)^\}", policy, re.M | re.S)
 
 
 def block(entry: Entry, listing: Listing) -> tuple[Command, ...]:

@@ -59,7 +59,7 @@ DIALECTS = [
     ("huawei", "standby of a pair", prefixed("HRP_S")),
     ("hp_comware", "primary of a pair", prefixed("RBM_P")),
     ("vyos", "bracketed paste", pasting),
-    *((p, "long name", long_name) for p in ("vyos", "huawei", "hp_comware", "hillstone_stoneos", "mikrotik_routeros")),
+    *((p, "long name", long_name) for p in cases.names()),
 ]
 
 

@@ -75,7 +75,8 @@ def test_answers_in_the_documents_shape_are_read(platform: str, name: str) -> No
             firewall.read(entry, tuple(reading["answers"]))
         return
     seen = firewall.read(entry, tuple(reading["answers"]))
-    assert {key: getattr(seen, key) for key in reading["says"]} == reading["says"], seen
+    says = {key: tuple(value) if isinstance(value, list) else value for key, value in reading["says"].items()}
+    assert {key: getattr(seen, key) for key in says} == says, seen
 
 
 @pytest.mark.parametrize("platform", WORDS)

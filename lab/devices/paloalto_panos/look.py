@@ -92,7 +92,8 @@ def _rule(session: Pan, name: str, number: int) -> str:
     return (
         f'"{name}; index: {number}" {{\n        from {_some(shown["from"])};\n        source {_some(shown["source"])};\n'
         f"        source-region none;\n        to {_some(shown['to'])};\n        destination {_some(targets)};\n"
-        "        destination-region none;\n        user any;\n        category any;\n        application/service any/any/any/any;\n"
+        "        destination-region none;\n        user any;\n        category any;\n"
+        f"        application/service {_some(shown['application'])}/any/any/{_some(shown['service'])};\n"
         f"        action {_some(shown['action'])};\n        icmp-unreachable: no\n        terminal yes;\n}}"
     )
 

@@ -72,7 +72,7 @@ def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
         enforced=enforced,
         seen=f"{len(rows)} items for it, the blacklist is {'on' if enforced else 'off'}",
         missing=() if enforced else provision(entry.name),
-        hits=sum(hits for _, hits in mine) if mine else None,
+        hits=sum(hits for _, hits in mine) if enforced else None,  # every item counts from its own beginning
         note=f"time-out {mine[0][0]}" if present else "",
     )
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
 
 from tasks.case import Case, write_once
 from tasks.journal import hexdigest, pretty, sync_folder
 from tasks.model import (
     Evidence,
-    Finding,
     HemostatError,
     Outcome,
     Refused,
@@ -26,21 +23,9 @@ from tasks.model import (
     inert,
 )
 from tasks.transports.hands import Fetched
+from tasks.wanted import EXECUTABLE, Item, items
 
 MIB = 1024 * 1024
-# RFC 3227 section 2.1, order of volatility: what vanishes first is copied first.
-VOLATILE = ("sockets", "cmdline", "environ", "maps", "status", "open_files")
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One thing to copy: its place in the folder, what it is, where from and how, and the copying itself."""
-
-    path: str
-    what: str
-    source: str
-    how: str
-    copy: Callable[[BinaryIO, int], Fetched]
 
 
 def run(case: Case) -> StepEnd:
@@ -49,97 +34,26 @@ def run(case: Case) -> StepEnd:
     Raises:
         Refused: the disk has too little room; nothing was copied.
     """
-    items = list(_items(case))
-    _room(case)
-    done = {e.path for e in case.state.evidence}
     missed: list[str] = []
-    for number, item in enumerate(items):
-        case.say(f"copying {item.what}", number / max(len(items), 1))
-        if item.path not in done:
-            _copy(case, item, missed)
+    wanted = list(items(case, missed))
+    _room(case)
+    for number, item in enumerate(wanted):
+        case.say(f"copying {item.what}", number / max(len(wanted), 1))
+        if place := _place(case, item):
+            _copy(case, replace(item, path=place), missed)
+    # What a cleanup destroys for good is told first.
+    missed.sort(key=lambda text: not text.startswith(EXECUTABLE))
     _adopt(case)
     _seal(case, missed)
     return _end(case, missed)
 
 
-def suspects(findings: list[Finding], threshold: int) -> dict[int, float]:
-    """pid to creation time of the processes that findings at or above the threshold speak of."""
-    return {
-        f.facts["pid"]: f.facts["created"]
-        for f in findings
-        if f.score >= threshold and f.facts.get("created") is not None
-    }
-
-
-def _items(case: Case) -> Iterator[Item]:
-    loud = [f for f in case.state.findings if f.score >= case.playbook.triage.threshold]
-    pids = suspects(loud, 0)
-    for pid, created in pids.items():
-        yield from _of_process(case, pid, created)
-    for pid in pids:
-        yield _file(case, f"/proc/{pid}/exe", f"evidence/process-{pid}/executable", f"executable of process {pid}")
-    yield from _readings(case)
-    for path in dict.fromkeys(f.facts[key] for f in loud for key in ("path", "script") if f.facts.get(key)):
-        yield _file(case, path, f"evidence/files/{_flat(path)}", "file named by a finding")
-    for log in case.playbook.collect.logs:
-        path = f"{case.host.root.rstrip('/')}{log}"  # a drill's victim has its own /var/log, or none
-        if case.hands().stat(path) is not None:
-            yield _file(case, path, f"evidence/logs/{_flat(path)}", "log")
-
-
-def _of_process(case: Case, pid: int, created: float) -> Iterator[Item]:
-    """The texts of a process; read once, all together, so that they are of one moment."""
-    if not any(abs(p.created - created) < 0.02 for p in case.hands().processes([pid])):
-        return
-    texts = case.hands().details(pid)
-    order = [name for name in VOLATILE if name in texts] + [name for name in texts if name not in VOLATILE]
-    for name in order:
-        data = texts[name]
-        yield Item(
-            f"evidence/process-{pid}/{name}",
-            f"{name} of process {pid}",
-            f"/proc/{pid}",
-            "read from procfs",
-            _from_memory(data),
-        )
-
-
-def _from_memory(data: bytes) -> Callable[[BinaryIO, int], Fetched]:
-    def copy(into: BinaryIO, limit: int) -> Fetched:
-        into.write(data[:limit])
-        return Fetched(len(data[:limit]), hexdigest(data[:limit]), len(data) > limit)
-
-    return copy
-
-
-def _file(case: Case, source: str, path: str, what: str) -> Item:
-    return Item(
-        path,
-        what,
-        source,
-        "copied through the host's own kernel, hashed while read",
-        lambda f, n: case.hands().fetch(source, f, n),
-    )
-
-
-def _readings(case: Case) -> Iterator[Item]:
-    for reading in case.state.readings:
-        source = case.folder / reading["path"]
-        yield Item(
-            f"evidence/{reading['path']}",
-            f"reading of {reading['artefact']}",
-            reading["path"],
-            "triage's own reading",
-            _from_memory(source.read_bytes()),
-        )
-
-
-def _flat(path: str) -> str:
-    """A file name that keeps the whole path readable and can never leave the folder."""
-    safe = "".join(
-        c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in path.strip("/").replace("/", "__")
-    )
-    return safe[-180:].lstrip(".") or "root"
+def _place(case: Case, item: Item) -> str:
+    """Where to copy it; empty when it is there. Beside an older copy of something else that had its place, which stays."""
+    there = [e for e in case.state.evidence if e.path == item.path or e.path.startswith(f"{item.path}~")]
+    if any(not item.seen or e.sha256 in item.seen for e in there):
+        return ""
+    return f"{item.path}~{case.state.attempts.get(Step.COLLECT, 1)}" if there else item.path
 
 
 def _room(case: Case) -> None:
@@ -197,14 +111,20 @@ def _custody(case: Case, item: Item, target: Path, fetched: Fetched) -> Evidence
         what=item.what,
         source=item.source,
         how=item.how,
-        by=case.incident.operator,
+        by=case.operator,
         host=case.host.name,
         at=datetime.now(UTC),
         size=fetched.size,
         sha256=copied,
         sha256_at_source=fetched.sha256,
-        note="cut off at the size limit" if fetched.cut else "",
+        note=_note(item, fetched),
     )
+
+
+def _note(item: Item, fetched: Fetched) -> str:
+    if fetched.cut:
+        return "cut off at the size limit"
+    return "it changed after triage saw it" if item.seen and fetched.sha256 not in item.seen else ""
 
 
 def _adopt(case: Case) -> None:
@@ -225,7 +145,7 @@ def _adopt(case: Case) -> None:
                 what="copy without a record",
                 source="not journalled",
                 how="found in the folder: the runner died while it collected",
-                by=case.incident.operator,
+                by=case.operator,
                 host=case.host.name,
                 at=datetime.now(UTC),
                 size=path.stat().st_size,
@@ -242,28 +162,26 @@ def file_sha256(path: Path) -> str:
 
 
 def _seal(case: Case, missed: list[str]) -> None:
-    items = sorted(case.state.evidence, key=lambda e: e.path)
-    manifest = pretty({"incident": case.incident.id, "evidence": items, "not_copied": missed})
+    sealed = sorted(case.state.evidence, key=lambda e: e.path)
+    manifest = pretty({"incident": case.incident.id, "evidence": sealed, "not_copied": missed})
     write_once(case.folder / "manifest.json", manifest)
-    total = sum(e.size for e in items)
+    total = sum(e.size for e in sealed)
     case.record(
         "evidence.sealed",
         manifest="manifest.json",
         sha256=hexdigest(manifest),
-        items=len(items),
+        items=len(sealed),
         bytes=total,
         not_copied=missed,
     )
 
 
 def _end(case: Case, missed: list[str]) -> StepEnd:
-    items = case.state.evidence
-    text = f"{len(items)} items sealed, {sum(e.size for e in items)} bytes" + (
+    sealed = case.state.evidence
+    text = f"{len(sealed)} items sealed, {sum(e.size for e in sealed)} bytes" + (
         f"; {len(missed)} could not be copied" if missed else ""
     )
-    return StepEnd(
-        Step.COLLECT,
-        Outcome.DONE if items else Outcome.NOTHING_TO_DO,
-        text,
-        "; ".join(inert(m, 120) for m in missed[:3]),
-    )
+    told = "; ".join(inert(m, 120) for m in missed[:3])
+    if missed and missed[0].startswith(EXECUTABLE):
+        told += "; a cleanup may lose it for good"
+    return StepEnd(Step.COLLECT, Outcome.DONE if sealed else Outcome.NOTHING_TO_DO, text, told)

@@ -16,6 +16,7 @@ from tasks.audit import audit
 from tasks.case import Case
 from tasks.model import Evidence, Finding, Outcome, Refused, Result, Step, StepEnd
 from tasks.settings import CollectRule
+from tasks.wanted import flat
 from tests.core.desk import PLAYBOOK, sit_down
 
 MIB = 1024 * 1024
@@ -140,7 +141,7 @@ def test_a_second_go_copies_only_what_is_missing(case: Case) -> None:
 def test_a_cut_off_copy_is_made_anew(case: Case, mode: int) -> None:
     """The crash came in the middle of a copy, or between closing it and giving it its name."""
     path = bad_file(case, "evil", b"evil")
-    part = case.folder / "evidence/files" / f"{collect._flat(str(path))}.part"
+    part = case.folder / "evidence/files" / f"{flat(str(path))}.part"
     part.parent.mkdir(parents=True)
     part.write_bytes(b"ev")
     part.chmod(mode)
@@ -167,9 +168,9 @@ def test_a_copy_without_its_record_is_not_lost(case: Case) -> None:
 )
 def test_names_from_the_host_stay_in_the_folder(name: str) -> None:
     """Whatever a file is called over there, here it is one plain name."""
-    flat = collect._flat(name)
-    assert "/" not in flat
-    assert flat not in ("", ".", "..")
-    assert flat.isascii()
-    assert flat.isprintable()
-    assert len(flat) <= 180
+    name_here = flat(name)
+    assert "/" not in name_here
+    assert name_here not in ("", ".", "..")
+    assert name_here.isascii()
+    assert name_here.isprintable()
+    assert len(name_here) <= 180

@@ -13,7 +13,7 @@ from pathlib import Path
 from tasks.facts import Autostart, Unseen
 from tasks.model import TargetError, inert
 from tasks.persistence import PLACES, Place, entries
-from tasks.transports.local_files import hash_of, homes, lies_below, opened, user
+from tasks.transports.local_files import chunks, hash_of, homes, lies_below, opened, user
 
 MAX_FILES = 2_000
 MAX_BYTES = 1 << 20
@@ -107,9 +107,12 @@ def _link(reading: _Reading, place: Place, path: str, link: os.stat_result) -> N
 
 def _content(reading: _Reading, place: Place, path: str, seen: os.stat_result) -> None:
     with opened(path) as descriptor:
-        digest = hash_of(descriptor)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        data = os.read(descriptor, MAX_BYTES)
+        data = b"".join(chunks(descriptor, MAX_BYTES))
+        try:
+            digest = hash_of(descriptor)
+        except TargetError as error:
+            digest = ""
+            reading.miss(path, f"not hashed: {error.seen}")
     if seen.st_size > MAX_BYTES:
         reading.miss(path, f"only the first {MAX_BYTES} bytes of {seen.st_size} were read")
     reading.found += entries(place, path, data, user(seen.st_uid), seen.st_mtime, digest)

@@ -18,6 +18,8 @@ from tasks.model import TargetError, inert
 from tasks.transports.hands import Fetched, Stat
 
 CHUNK = 1 << 20
+# A sparse file of terabytes costs an attacker nothing; what is larger is not hashed, and that is told.
+MAX_HASHED = 512 << 20
 _QUIET = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 # Links that the kernel itself makes and that lead to the very file, whatever its name now means (proc_pid_exe(5)).
 _KERNEL_LINK = re.compile(r"^/proc/(?:self/fd/\d+/)?\d+/exe$")
@@ -105,8 +107,14 @@ def sha256(path: str) -> str:
 
 
 def hash_of(descriptor: int) -> str:
-    """The SHA-256 of an open file; kept while its inode, size and times stay the same."""
+    """The SHA-256 of an open file; kept while its inode, size and times stay the same.
+
+    Raises:
+        TargetError: it is larger than MAX_HASHED.
+    """
     seen = os.fstat(descriptor)
+    if seen.st_size > MAX_HASHED:
+        raise TargetError("hash the file", f"it is larger than {MAX_HASHED >> 20} MiB", "look at it by hand")
     return _hash(seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, Handle(descriptor))
 
 
@@ -118,10 +126,10 @@ class Handle:
 
 
 @lru_cache(maxsize=8192)
-def _hash(_device: int, _inode: int, _size: int, _modified: int, _changed: int, handle: Handle) -> str:
+def _hash(_device: int, _inode: int, size: int, _modified: int, _changed: int, handle: Handle) -> str:
     digest = hashlib.sha256()
     os.lseek(handle.number, 0, os.SEEK_SET)
-    for part in chunks(handle.number, 1 << 62):
+    for part in chunks(handle.number, size):  # and no further, should somebody write to it all the while
         digest.update(part)
     return digest.hexdigest()
 

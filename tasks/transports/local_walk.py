@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.facts import FileSeen, Unseen
+from tasks.journal import NAME
 from tasks.model import TargetError, inert
 from tasks.transports.local_files import hash_of, opened, user
 
@@ -19,6 +20,7 @@ MAX_ENTRIES = 40_000
 MAX_REPORTED = 2_000
 MAX_SECONDS = 20.0
 MAX_HASHED = 64 << 20
+VAULT = "/var/lib/hemostat/quarantine"
 
 
 @dataclass(slots=True)
@@ -64,6 +66,9 @@ def _inside(walk: Walk, folder: str, device: int) -> list[str]:
     """Look at one folder's entries; its folders are the next level."""
     below: list[str] = []
     try:
+        if whose := _own(folder):
+            walk.miss(f"{whose} ({inert(folder)}) was not judged")
+            return below
         with os.scandir(folder) as entries:
             for entry in entries:
                 if stopped := _spent(walk):
@@ -76,6 +81,23 @@ def _inside(walk: Walk, folder: str, device: int) -> list[str]:
     except OSError as error:
         walk.miss(f"a folder could not be listed: {error.strerror}")
     return below
+
+
+def _own(folder: str) -> str:
+    """Which folder of hemostat's own it is; empty for any other.
+
+    A name alone proves nothing, for a beacon could hide behind it: the folder must be this user's, and nobody else's to write in.
+    """
+    path = Path(folder)
+    if path.name.startswith(".hemostat-") or folder.endswith(VAULT):
+        return "a quarantine vault" if _only_ours(path) else ""
+    incident = all((path / name).exists() and _only_ours(path / name) for name in (NAME, "evidence"))
+    return "an incident's evidence" if incident and _only_ours(path) else ""
+
+
+def _only_ours(path: Path) -> bool:
+    seen = path.lstat()
+    return seen.st_uid == os.geteuid() and not stat.S_ISLNK(seen.st_mode) and not seen.st_mode & 0o022
 
 
 def _spent(walk: Walk) -> str:
@@ -99,6 +121,8 @@ def _one(walk: Walk, entry: os.DirEntry[str], device: int) -> list[str]:
         walk.miss("another file system is mounted in it")
     if stat.S_ISREG(seen.st_mode) and _worth(walk, entry, seen):
         walk.files.append(describe(entry.path, seen))
+        if seen.st_size > MAX_HASHED:
+            walk.miss(f"a file was not hashed: it is larger than {MAX_HASHED >> 20} MiB")
     return []
 
 

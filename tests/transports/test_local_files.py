@@ -249,3 +249,46 @@ def test_this_machine_is_read_without_errors():
 
     found, _ = LocalHands().autostarts()
     assert {e.kind for e in found} <= ATTACK.keys()
+
+
+def test_a_huge_file_is_not_hashed_and_that_is_told(root, monkeypatch):
+    """A sparse file costs its maker nothing: reading it would never end. It is seen all the same."""
+    monkeypatch.setattr(local_files, "MAX_HASHED", 1 << 20)
+    monkeypatch.setattr(local_walk, "MAX_HASHED", 1 << 20)
+    for name in ("etc/crontab", "tmp/huge"):
+        put(root / name, "* * * * * root /tmp/x\n")
+        os.truncate(root / name, 1 << 42)
+    found, unseen = LocalHands(str(root)).autostarts()
+    assert [(e.text, e.sha256) for e in found if e.text.startswith("*")] == [("* * * * * root /tmp/x", "")]
+    assert any("not hashed" in u.why for u in unseen)
+    files, told = walked(root, 0.0)
+    assert files["/tmp/huge"].sha256 == ""
+    assert any("not hashed" in why for what, why in told if what == "/tmp")
+
+
+def test_own_evidence_and_vaults_are_not_judged(root):
+    """The copy of a beacon in an incident's folder is no beacon, nor is the one in a vault; both are told as not looked at."""
+    for name in ("srv/bob/reports/1/evidence/files/evil", "tmp/.hemostat-1/0123-evil"):
+        put(root / name, "\x7fELF", 0o400)
+    put(root / "srv/bob/reports/1/journal.jsonl", mode=0o600)
+    files, unseen = walked(root, 0.0)
+    assert files.keys() == set()
+    assert sorted(why.partition(" (")[0] for _, why in unseen) == ["a quarantine vault", "an incident's evidence"]
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o703])
+def test_a_folder_that_only_looks_like_ours_is_judged(root, mode):
+    """The names alone protect no beacon: others may write there, so it is not hemostat's."""
+    for name in ("tmp/.hemostat-1/evil", "tmp/1/evidence/evil", "tmp/1/journal.jsonl"):
+        put(root / name)
+    for name in ("tmp/.hemostat-1", "tmp/1"):
+        (root / name).chmod(mode)
+    assert {"/tmp/.hemostat-1/evil", "/tmp/1/evidence/evil"} <= walked(root, 0.0)[0].keys()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give a folder to somebody else")
+def test_a_folder_of_somebody_else_is_judged(root):
+    """Another user's folder with our names in it is not hemostat's."""
+    put(root / "tmp/.hemostat-1/evil")
+    os.chown(root / "tmp/.hemostat-1", 1000, 1000)
+    assert "/tmp/.hemostat-1/evil" in walked(root, 0.0)[0]

@@ -15,6 +15,7 @@ import pytest
 
 from tasks.journal import pretty
 from tasks.model import TargetError
+from tasks.transports import local_files
 from tasks.transports.local import LocalHands
 from tests.transports.conftest import REPO, until
 
@@ -200,3 +201,10 @@ def test_details(python):
     assert b"python" in details["maps"]
     assert b"socket:[" in details["open_files"]
     assert {"cmdline", "status", "limits", "cgroup", "mountinfo"} <= details.keys()
+
+
+def test_a_huge_program_is_not_hashed_and_that_is_told(sleeper, tmp_path, monkeypatch):
+    """Its hash is told as denied, and everything else is known."""
+    monkeypatch.setattr(local_files, "MAX_HASHED", 1 << 10)
+    process = seen(sleeper(tmp_path / "big").pid)
+    assert (process.exe, process.sha256, process.denied) == (str(tmp_path / "big"), "", ("sha256",))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,20 +24,10 @@ from tasks.model import Mode, Remote
 from tasks.secrets import resolve
 from tasks.settings import Host, Site
 from tasks.transports import device
+from tests.bench import platforms
+from tests.bench.clock import median
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 7
-
-
-def median(work: Callable[[int], None], rounds: int = ROUNDS, prepare: Callable[[], None] = lambda: None) -> float:
-    """Milliseconds, the median of some rounds after one that warms up; `prepare` runs before each and is not counted."""
-    work(0)
-    times = []
-    for number in range(1, rounds + 1):
-        prepare()
-        begun = time.perf_counter()
-        work(number)
-        times.append((time.perf_counter() - begun) * 1000)
-    return statistics.median(times)
 
 
 def naive(asa: Host) -> Callable[[int], None]:
@@ -110,7 +99,8 @@ def alert_to_block(range_: Range, site: Path, reports: Path) -> Callable[[int], 
 
 
 def main() -> None:
-    """Run all of it on one range and print the table."""
+    """Run all of it on one range and print the table, then every platform's."""
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())
     with tempfile.TemporaryDirectory() as name, Range(Path(name) / "range", "keepalive", 0.5) as range_:
         folder = Path(name)
         os.environ.update(range_.environment)
@@ -121,16 +111,19 @@ def main() -> None:
         asa = known.host("asa")
         journal = Journal(folder / "journal")
         figures = {
-            "bare netmiko session, one command, nothing changed": median(bare(asa)),
-            "naive netmiko block (defaults, config set, show)": median(naive(asa)),
-            "hemostat device cycle (look, block, look, cut, count)": median(cycle(known, asa)),
+            "bare netmiko session, one command, nothing changed": median(bare(asa), ROUNDS),
+            "naive netmiko block (defaults, config set, show)": median(naive(asa), ROUNDS),
+            "hemostat device cycle (look, block, look, cut, count)": median(cycle(known, asa), ROUNDS),
             "hemostat alert to proved block (parse, guards, confirm, journal, cycle)": median(
-                alert_to_block(range_, folder / "site", folder / "reports"), prepare=unblocked(range_, known, asa)
+                alert_to_block(range_, folder / "site", folder / "reports"),
+                ROUNDS,
+                prepare=unblocked(range_, known, asa),
             ),
             "one journal record, fsynced": median(lambda number: void(journal.append("bench", number=number)), 200),
         }
         journal.close()
     show(figures)
+    platforms.show(ROUNDS)
 
 
 def void(_value: object) -> None:

@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: drill test check format lock bench clean
+.PHONY: drill test fast check format lock bench clean
 
 drill: .venv/ready
 	$(BIN)/hemostat drill $(ARGS)
 
 test: check
 	$(BIN)/python -m pytest $(ARGS)
+
+# The pure ones, without laboratories, Prefect, browser or namespaces: under a minute.
+fast: .venv/ready
+	$(BIN)/python -m pytest -m "not lab and not range and not browser" $(ARGS)
 
 check: .venv/ready
 	$(BIN)/ruff format --check .

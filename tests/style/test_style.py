@@ -134,8 +134,12 @@ def test_every_plug_in_has_its_cases() -> None:
     """One new file and its cases: a firewall, a collector, an alert source or a remedy without them is not done."""
     tests = CODE / "tests"
     wanted = {
-        **{f"firewalls/{name}": tests / "firewalls" / name / "case.yaml" for name in _modules(firewalls) - {"linux"}},
+        **{
+            f"firewalls/{name}": tests / "firewalls" / name / "case.yaml"
+            for name in _modules(firewalls) - {"linux", "frr"}
+        },
         "firewalls/linux": tests / "firewalls" / "test_nftables.py",
+        "firewalls/frr": tests / "firewalls" / "test_frr.py",
         **{f"collectors/{name}": tests / "collectors" / "cases" / name for name in collectors.artefacts()},
     }
     assert {plug: str(path.relative_to(CODE)) for plug, path in wanted.items() if not path.exists()} == {}

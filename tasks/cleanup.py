@@ -41,7 +41,9 @@ def plan(case: Case) -> list[Action]:
     """What the findings call for. Reads the journal alone, so that a resume plans the same again."""
     rule = case.playbook.cleanup
     loud: Sequence[Finding] = [f for f in case.state.findings if f.score >= rule.threshold]
-    scope = Scope(case.incident.id, case.host.name, vault(case), (str(case.folder.resolve()),))
+    # Not the whole folder: a drill's victim lives in it.
+    ours = tuple(str(case.folder.resolve() / name) for name in ("evidence", "triage"))
+    scope = Scope(case.incident.id, case.host.name, vault(case), ours)
     return [action for name in rule.remedies for action in remedies.load(name).plan(loud, scope)]
 
 

@@ -77,6 +77,15 @@ def test_show_tells_the_whole_incident(drilled: Path) -> None:
     assert facts["findings"]
 
 
+def test_no_secret_is_in_the_record(drilled: Path) -> None:
+    """Neither the password nor the enable secret stands in the journal, the evidence, a reading or a report."""
+    plan = json.loads((drilled / "range" / "range.json").read_text())
+    secrets = [plan["password"].encode(), plan["secret"].encode()]
+    files = [path for path in drilled.rglob("*") if path.is_file() and "range" not in path.relative_to(drilled).parts]
+    assert len(files) > 10
+    assert [str(path) for path in files if any(secret in path.read_bytes() for secret in secrets)] == []
+
+
 def test_an_incident_is_named_by_a_part_or_by_last(drilled: Path) -> None:
     """`last`, the whole id and an unambiguous part of it mean the same."""
     names = ("last", drilled.name, drilled.name[-10:])

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.collect import file_sha256
+from tasks.fold import fold
 from tasks.journal import NAME, BrokenChain, read, torn_bytes
 from tasks.model import Check, Json, Result, inert
-from tasks.state import State, fold
+from tasks.state import State
 
 
 def audit(folder: Path, head: str = "") -> list[Check]:

@@ -15,11 +15,12 @@ from pathlib import Path
 from tasks import site as sites
 from tasks.facts import Connection
 from tasks.firewalls import Firewall, load
+from tasks.fold import absorb, fold
 from tasks.journal import NAME, Journal, Record, read, sync_folder
 from tasks.model import Alert, ConfigError, Incident, Json, Mode, Refused, Remote, Step, TargetError, inert
 from tasks.own_path import OwnPath
 from tasks.settings import Host, Playbook, Site
-from tasks.state import Plan, State, absorb, fold
+from tasks.state import Plan, State
 from tasks.transports import device, reach
 from tasks.transports.hands import Hands
 

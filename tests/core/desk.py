@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tasks.case import Case
+from tasks.fold import fold
 from tasks.journal import Journal
 from tasks.model import Action, Incident, Mode, Remote
 from tasks.settings import Host, Playbook, Policy, Site
-from tasks.state import fold
 
 REMOTE = Remote.parse("203.0.113.9:443")
 PLAYBOOK = Playbook("a playbook for a test", name="test", sha256="0" * 64)

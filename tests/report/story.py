@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from tasks.fold import fold
 from tasks.journal import Journal
 from tasks.model import (
     Action,
@@ -21,7 +22,7 @@ from tasks.model import (
     Result,
     Verdict,
 )
-from tasks.state import State, fold
+from tasks.state import State
 from tests.report import scene
 from tests.report.scene import ID, PLAIN, REMOTE, START
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-import tasks.state
+import tasks.fold
 from tasks import report
+from tasks.fold import fold
 from tasks.journal import Record
 from tasks.report_lines import known_kinds
-from tasks.state import fold
 from tests.report.stories import STORIES
 from tests.report.story import Story
 
@@ -112,7 +112,7 @@ def test_every_prefix_of_a_journal_renders(tmp_path: Path) -> None:
 
 def test_every_kind_of_record_has_words() -> None:
     """Each kind in the journal's vocabulary has its line in the timeline."""
-    table = (tasks.state.__doc__ or "").split("|---|---|---|")[1]
+    table = (tasks.fold.__doc__ or "").split("|---|---|---|")[1]
     rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("|")]
     kinds = {kind for row in rows for kind in re.findall(r"[a-z_]*\.?[a-z_]+", row)}
     known = {part for kind in known_kinds() for part in (kind, "." + kind.partition(".")[2])}

@@ -16,7 +16,7 @@ from tests.cli.house import CODE
 
 LINES = {"product": 300, "tests": 450}
 # Longer than the rule, on purpose: a noun is easiest found where all of them stand.
-LONG = {"tasks/model.py", "tasks/state.py"}
+LONG = {"tasks/model.py"}
 # Nobody's machine and nobody's shell. Written in two parts, so that this file does not hold them.
 NEVER = {
     "a machine's path": re.compile(r"(?<![\w~])/wor" r"k/"),

@@ -23,7 +23,8 @@ def move(
 
     Args:
         expect_sha256: only the file with this hash is moved; empty for whatever is there.
-        into: device and inode that the target's folder must have. None: it is made, with 0700, if it is missing.
+        into: device and inode that the target's folder must have. None: it is a folder that only this user writes in, made with
+            0700 if it is missing.
 
     Raises:
         Refused: one of the two lies outside the root.
@@ -38,6 +39,8 @@ def move(
     ):
         if into is not None and _identity(os.fstat(target_folder)) != into:
             raise TargetError(tried, "the folder is another one than before", "look at it by hand; nothing was moved")
+        if into is None and not _only_ours(os.fstat(target_folder)):
+            raise TargetError(tried, "others may write in that folder: what goes there is not locked", "look at it")
         if _known(target_folder, target_name):
             raise TargetError(f"move {inert(source)}", f"{inert(target)} is there already", "nothing was overwritten")
         with _handle(source_folder, source_name) as handle:
@@ -59,6 +62,10 @@ def _known(folder: int, name: str) -> tuple[int, int] | None:
     with suppress(FileNotFoundError):
         return _identity(os.stat(name, dir_fd=folder, follow_symlinks=False))
     return None
+
+
+def _only_ours(folder: os.stat_result) -> bool:
+    return folder.st_uid == os.geteuid() and not folder.st_mode & 0o022
 
 
 @contextmanager

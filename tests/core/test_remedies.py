@@ -58,6 +58,59 @@ def test_a_line_goes_and_comes_back_to_the_byte(victim: Victim, text: str) -> No
     assert seen(path) == before
 
 
+TWICE = {
+    "apart": f"{EVIL}\n# other\n{EVIL}\n",
+    "together": f"# other\n{EVIL}\n{EVIL}\n# more\n",
+    "the last without its end": f"{EVIL}\n# other\n{EVIL}",
+    "only they": f"{EVIL}\n  {EVIL}\n{EVIL}",
+}
+
+
+@pytest.mark.parametrize("text", TWICE.values(), ids=TWICE)
+def test_a_line_that_stands_twice_goes_wholly(victim: Victim, text: str) -> None:
+    """One action for all of them, and an undo puts each back to its place."""
+    path = victim.file("etc/cron.d/x", text.encode())
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() == EVIL:
+            facts = {"path": str(path), "line": number, "text": EVIL, "kind": "cron", "sha256": "", "owner": ""}
+            victim.find("autostart.starts", **facts)
+    action = victim.plan()
+    receipt = victim.do(action)
+    assert EVIL.encode() not in path.read_bytes()
+    assert victim.undo(action, receipt).ok
+    assert path.read_bytes() == text.encode()
+
+
+def test_no_line_is_glued_to_another(victim: Victim) -> None:
+    """The last line had no end, and others were added since: the undo keeps them apart."""
+    path = victim.file("etc/cron.d/x", f"# other\n{EVIL}".encode())
+    action = cron_line(victim, path, 2)
+    receipt = victim.do(action)
+    path.write_text("# other\n# new")
+    assert victim.undo(action, receipt).ok
+    assert path.read_text() == f"# other\n{EVIL}\n# new"
+
+
+ODD_LINES = {
+    "not UTF-8": b"* * * * * ops /x/\xff\xfe",
+    "a bare carriage return": b"* * * * * ops true\r/x/evil",
+    "very long": b"* * * * * ops /x/evil " + b"a" * 9000,
+}
+
+
+@pytest.mark.parametrize("line", ODD_LINES.values(), ids=ODD_LINES)
+def test_what_triage_reads_of_a_line_finds_it_again(victim: Victim, line: bytes) -> None:
+    """The entry as it was read leads to the very line, through the journal."""
+    path = victim.file("etc/crontab", b"# jobs\r# more\n" + line + b"\n@daily root /bin/true\n")
+    before = seen(path)
+    entry = victim.hands.autostarts()[0][0]
+    action = cron_line(victim, path, entry.line, entry.text)
+    receipt = victim.do(action)
+    assert path.read_bytes() == b"# jobs\r# more\n@daily root /bin/true\n"
+    assert victim.undo(action, receipt).ok
+    assert seen(path) == before
+
+
 def test_a_line_that_moved_is_found_by_its_words(victim: Victim) -> None:
     """Somebody added lines since triage: the right one goes all the same."""
     path = victim.file("etc/cron.d/x", CRON.encode())

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tasks.model import Action, Refused, TargetError
+from tasks.remedies import process
 from tasks.transports import local_change
 from tests.core.desk import sit_down
 from tests.core.victim import Victim
@@ -61,18 +62,33 @@ def tree(victim: Victim) -> Iterator[Tree]:
     root.communicate()
 
 
+class Start:
+    """Starts programs that first print a pid, kept as `said`; gives the program's own pid."""
+
+    def __init__(self) -> None:
+        self.said, self.running = 0, list[subprocess.Popen[str]]()
+
+    def __call__(self, argv: list[object], **more: str | Path) -> int:
+        child = subprocess.Popen(list(map(str, argv)), stdout=subprocess.PIPE, text=True, **more)  # type: ignore[call-overload]
+        self.running.append(child)
+        self.said = int(child.stdout.readline())
+        return int(child.pid)
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """What it started ends with the test, and so does the process that it named."""
+    start = Start()
+    yield start
+    if start.said and _state(start.said) not in ("", "Z"):
+        os.kill(start.said, signal.SIGKILL)
+    for child in start.running:
+        child.kill()
+        child.communicate()
+
+
 def kill(victim: Victim, tree: Tree) -> Action:
-    (process,) = victim.hands.processes([tree.root.pid])
-    victim.find(
-        "process.talks",
-        pid=process.pid,
-        created=process.created,
-        path="",
-        sha256=process.sha256,
-        exe=process.exe,
-        name=process.name,
-    )
-    return victim.plan()
+    return suspect(victim, tree.root.pid)
 
 
 def test_the_whole_tree_is_killed(victim: Victim, tree: Tree) -> None:
@@ -136,6 +152,72 @@ def test_another_process_under_the_pid_is_not_killed(victim: Victim, tree: Tree,
         assert not receipt.changed, "the process of that start is gone: not by us"
     assert len(tree.alive()) == 3
     assert "T" not in {_state(pid) for pid in tree.pids}, "none of them was stopped either"
+
+
+def test_a_moved_clock_makes_no_other_process(victim: Victim, tree: Tree) -> None:
+    """The kernel tells a start by the clock, which was corrected by a second since triage: it is the same process."""
+    action = kill(victim, tree)
+    late = replace(action, facts={**action.facts, "created": float(action.facts["created"]) + 1.0})
+    assert victim.do(late).changed
+    assert _gone(tree), f"these live: {tree.alive()}"
+
+
+def test_what_may_not_be_killed_shields_no_beacon(victim: Victim, start: Start) -> None:
+    """The beacon started something outside of the fence: that is left running and named, the beacon is killed all the same."""
+    (victim.root / "home").mkdir()
+    shell = victim.root / "home/sh"
+    shutil.copy(Path(str(shutil.which("sh"))).resolve(), shell)
+    pid = start([shell, "-c", "cd /; sleep 60 & echo $!; wait"], cwd=victim.root)
+    shield = start.said
+    _wait(lambda: Path(f"/proc/{shield}/cmdline").read_bytes().startswith(b"sleep"))
+    with pytest.raises(TargetError, match=f"1 of them were left.*{shield} .*does not lie|{shield} .*neither lies"):
+        victim.do(suspect(victim, pid))
+    assert _wait(lambda: _state(pid) in ("", "Z")), "the beacon lives"
+    assert _state(shield) == "S", "what was left does not run on"
+
+
+def test_a_member_that_carries_the_machine_is_left(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Known by its file, whatever it calls itself; everything else of the tree is killed, and nothing stays stopped."""
+    whole = Victim(Path("/"), sit_down(tmp_path / "incident"))
+    sleep = Path(str(shutil.which("sleep"))).resolve()
+    monkeypatch.setattr(process, "PROTECTED", frozenset({sleep.name}))
+    pid = start(["sh", "-c", f"{sleep} 60 & echo $!; wait"])
+    shield = start.said
+    _wait(lambda: Path(f"/proc/{shield}/exe").readlink() == sleep)
+    with pytest.raises(TargetError, match=f"{shield} .*carries the machine"):
+        whole.do(suspect(whole, pid))
+    assert _wait(lambda: _state(pid) in ("", "Z")), "the beacon lives"
+    assert _state(shield) == "S"
+    whole.case.close()
+
+
+def test_a_name_protects_nobody(tmp_path: Path, start: Start) -> None:
+    """An interpreter of the system's that calls itself sshd (PR_SET_NAME) is not sshd."""
+    whole = Victim(Path("/"), sit_down(tmp_path / "incident"))
+    code = (
+        "import ctypes, os, time; ctypes.CDLL(None).prctl(15, b'sshd'); print(os.getpid(), flush=True); time.sleep(60)"
+    )
+    pid = start([_system_python(), "-c", code])
+    assert Path(f"/proc/{pid}/comm").read_text() == "sshd\n"
+    assert whole.do(suspect(whole, pid)).changed
+    assert _wait(lambda: _state(pid) in ("", "Z"))
+    whole.case.close()
+
+
+def _system_python() -> str:
+    found = shutil.which("python3", path="/usr/bin:/bin")
+    if found is None:
+        pytest.skip("no python3 among the system's programs")
+    return found
+
+
+def suspect(victim: Victim, pid: int) -> Action:
+    (seen,) = victim.hands.processes([pid])
+    facts = {"created": seen.created, "path": "", "sha256": seen.sha256, "exe": seen.exe, "name": seen.name}
+    victim.find("process.talks", pid=pid, **facts)
+    return victim.plan()
 
 
 def test_a_process_outside_the_fence_is_not_killed(victim: Victim, tmp_path: Path) -> None:

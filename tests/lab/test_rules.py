@@ -15,7 +15,7 @@ from lab import init
 from lab.cli import Ambiguous, Grammar, Incomplete, Invalid, Session, Word, grep
 from lab.device import Flow
 from lab.devices.cisco_asa import Box
-from lab.devices.cisco_asa.box import Silent
+from lab.typed import Silent
 
 GRAMMAR = Grammar()
 for syntax in ("show conn", "show conn address ADDRESS", "show version", "configure terminal", "clear conn", "say ..."):

@@ -14,14 +14,14 @@ Not as on a real one: `packet-tracer`, contexts, NAT; it takes loopback addresse
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import ClassVar
 
 from lab.acl import Ace, Group, Policy
 from lab.cli import Ambiguous, Denied, Grammar, Invalid, Mode, Session, Word
 from lab.device import Device, Flow
 from lab.devices.cisco_asa.text import binding_lines, group_lines, list_lines
-from tasks.model import Address, Json
+from lab.typed import Typed
+from tasks.model import Json
 
 cli = Grammar()
 INTERFACES = ("inside", "outside")
@@ -41,11 +41,12 @@ interface GigabitEthernet0/1
 !"""
 
 
-class Box(Device):
-    """The ASA. Its configuration is a Policy; what is saved is text, and a reload reads that text as if it were typed."""
+class Box(Typed):
+    """The ASA. Its configuration is a Policy."""
 
     platform = "cisco_asa"
     first_mode = "user"
+    typing_mode = "config"
     grammar = cli
     comments = ("!", ":")
     more = "<--- More --->"
@@ -60,8 +61,10 @@ class Box(Device):
 
     def __init__(self, username: str, password: str, secret: str = "", hostname: str = "ciscoasa") -> None:
         super().__init__(username, password, secret, hostname)
+        self.clear()
+
+    def clear(self) -> None:
         self.policy = Policy()
-        self.startup = ""
 
     def banner(self, user: str) -> str:
         return f"User {user} logged in to {self.hostname}\nType help or '?' for a list of available commands.\n"
@@ -87,45 +90,16 @@ class Box(Device):
         parts = [*group_lines(self.policy), *list_lines(self.policy), *binding_lines(self.policy)]
         return "".join(f"{line}\n" for line in parts)
 
-    def load(self, text: str) -> None:
-        """Replace the running configuration by this text; ValueError for a line that the ASA would refuse."""
-        with self.lock:
-            self.policy = Policy()
-            session = Session(self, Silent(), "startup")
-            session.mode = "config"
-            for line in text.splitlines():
-                said = session.answer(line)
-                if said:
-                    raise ValueError(f"{line!r}: {said}")
-
-    def reboot(self) -> None:
-        """What a reload does: connections and whatever was not saved are gone."""
-        self.conns.cut()
-        self.load(self.startup)
-
     def dump(self) -> Json:
         with self.lock:
             hits = {name: [ace.hits for ace in entries] for name, entries in self.policy.lists.items()}
-            return {"running": self.config(), "startup": self.startup, "hits": hits}
+            return super().dump() | {"hits": hits}
 
     def restore(self, state: Json) -> None:
-        self.load(state["running"])
-        self.startup = state["startup"]
+        super().restore(state)
         for name, counts in state["hits"].items():
             for ace, hits in zip(self.policy.lists[name], counts, strict=True):
                 ace.hits = dict(hits)
-
-
-class Silent:
-    """The terminal of a configuration that is read from a file."""
-
-    def write(self, text: str) -> None:
-        pass
-
-    def line(self, hidden: bool = False) -> str:
-        raise EOFError
-
-    key = line
 
 
 Asa = Session[Box]
@@ -152,16 +126,3 @@ def interface_of(word: Word) -> str:
     if word not in INTERFACES:
         raise Invalid(word.column)
     return str(word)
-
-
-def address_of(word: Word) -> Address:
-    try:
-        return ip_address(word)
-    except ValueError:
-        raise Invalid(word.column) from None
-
-
-def number_of(word: Word, low: int, high: int) -> int:
-    if not (word.isascii() and word.isdigit() and low <= int(word) <= high):
-        raise Invalid(word.column)
-    return int(word)

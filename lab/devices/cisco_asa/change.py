@@ -6,8 +6,9 @@ import hashlib
 
 from lab.acl import Ace, Group, Policy
 from lab.cli import Ask, Denied, Dialogue, Gone, Word
-from lab.devices.cisco_asa.box import HEAD, Asa, Box, address_of, cli, group_of, here, interface_of, list_of
+from lab.devices.cisco_asa.box import HEAD, Asa, Box, cli, group_of, here, interface_of, list_of
 from lab.devices.cisco_asa.text import member_words, read_ace, read_member
+from lab.words import address_of
 
 
 @cli.command("clear conn", "priv")

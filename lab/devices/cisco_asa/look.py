@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from lab.cli import Ask, Dialogue, Gone, Invalid, Word
-from lab.devices.cisco_asa.box import HEAD, Asa, Box, address_of, cli, group_of, list_of, number_of
+from lab.devices.cisco_asa.box import HEAD, Asa, Box, cli, group_of, list_of
 from lab.devices.cisco_asa.text import binding_lines, conn_lines, counted, group_lines, list_lines
+from lab.words import address_of, number_of
 
 
 @cli.command("enable", "user")

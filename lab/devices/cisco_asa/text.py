@@ -7,8 +7,9 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 from lab.acl import Ace, Group, Place, Policy, network
-from lab.cli import Denied, Incomplete, Invalid, Word
+from lab.cli import Denied, Invalid, Word
 from lab.device import Conn, Connections
+from lab.words import Reader as LineReader
 from tasks.model import Address
 from tasks.settings import Network
 
@@ -86,31 +87,8 @@ def member_words(member: Network) -> str:
     return f"{member.network_address} {member.netmask}"
 
 
-class Reader:
-    """The words of one line, taken from the left. Incomplete when there are none left, Invalid for a wrong one."""
-
-    def __init__(self, words: Sequence[Word]) -> None:
-        self.words = list(words)
-
-    def take(self) -> Word:
-        if not self.words:
-            raise Incomplete
-        return self.words.pop(0)
-
-    def maybe(self, *wanted: str) -> str:
-        return str(self.take()) if self.words and self.words[0] in wanted else ""
-
-    def one_of(self, *wanted: str) -> str:
-        word = self.take()
-        if word not in wanted:
-            raise Invalid(word.column)
-        return str(word)
-
-    def number(self, low: int, high: int) -> int:
-        word = self.take()
-        if not (word.isascii() and word.isdigit() and low <= int(word) <= high):
-            raise Invalid(word.column)
-        return int(word)
+class Reader(LineReader):
+    """The words of one line, with the ASA's way to write a network."""
 
     def network(self) -> Network:
         """`host A`, `A MASK`, or an IPv6 prefix."""
@@ -122,10 +100,6 @@ class Reader:
         if "/" not in first:
             raise Invalid(first.column)
         return _network(first, "")
-
-    def end(self) -> None:
-        if self.words:
-            raise Invalid(self.words[0].column)
 
 
 def _network(address: Word, mask: str) -> Network:

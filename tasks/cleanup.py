@@ -9,7 +9,7 @@ from tasks import decide, remedies
 from tasks.acts import approved, perform, propose
 from tasks.case import Case
 from tasks.guarding import blast_radius
-from tasks.model import Action, Finding, HemostatError, Outcome, Step, StepEnd
+from tasks.model import Action, Finding, HemostatError, Json, Outcome, Step, StepEnd
 from tasks.remedies import Scope
 
 
@@ -30,11 +30,19 @@ def run(case: Case) -> StepEnd:
             "no finding calls for a remedy",
             "if you know better, remove it by hand",
         )
-    proposed = propose(
-        case, Step.CLEANUP, actions, {**blast_radius(case), "undo": f"hemostat undo {case.incident.id} --step cleanup"}
-    )
+    proposed = propose(case, Step.CLEANUP, actions, _card(case))
     approved(case, proposed, case.playbook.approval(Step.CLEANUP))
     return _end([_carry_out(case, action, number / len(actions)) for number, action in enumerate(proposed.actions)])
+
+
+def _card(case: Case) -> dict[str, Json]:
+    """What the person must know besides: after the cleanup, what was not copied is gone."""
+    missing = (case.state.seal or {}).get("not_copied", [])
+    return {
+        **blast_radius(case),
+        "undo": f"hemostat undo {case.incident.id} --step cleanup",
+        "not in the evidence": missing,
+    }
 
 
 def plan(case: Case) -> list[Action]:

@@ -82,6 +82,29 @@ def test_it_is_removed_and_comes_back(tmp_path: Path, beacon: tuple[Path, subpro
     case.close()
 
 
+def test_what_starts_it_goes_and_comes_back(tmp_path: Path, beacon: tuple[Path, subprocess.Popen[bytes]]) -> None:
+    """A crontab of the same odd name starts it: the line goes and comes back to the byte."""
+    path, child = beacon
+    root, name = tmp_path / "victim", os.fsencode(path.name)
+    if b"\n" in name:
+        pytest.skip("no line of a crontab can name it")
+    cron = root / "etc" / "cron.d" / path.name
+    cron.parent.mkdir(parents=True)
+    text = b"# jobs\n* * * * * root " + os.fsencode(path) + b" 60\n@daily root /bin/true\n"
+    cron.write_bytes(text)
+    case = sit_down(tmp_path / "incident", root, replace(RULES, cleanup=CleanupRule(("autostart",), 40)))
+    step(case, Step.TRIAGE, triage.run)
+    step(case, Step.COLLECT, collect.run)
+    case = again(case, root)
+    step(case, Step.CLEANUP, cleanup.run)
+    assert cron.read_bytes() == b"# jobs\n@daily root /bin/true\n"
+    case = again(case, root)
+    assert all(r.back for r in undo.run(case, [Step.CLEANUP], Approval.AUTO))
+    assert cron.read_bytes() == text
+    assert child.poll() is None
+    case.close()
+
+
 def test_json_keeps_every_byte() -> None:
     """What is no UTF-8 is written as ASCII and read back exactly, also beside real text."""
     name = os.fsdecode(bytes(range(1, 256)))

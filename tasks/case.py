@@ -17,7 +17,7 @@ from tasks.facts import Connection
 from tasks.firewalls import Firewall, load
 from tasks.fold import absorb, fold
 from tasks.journal import NAME, Journal, Record, read, sync_folder
-from tasks.model import Alert, ConfigError, Incident, Json, Mode, Refused, Remote, Step, TargetError, inert
+from tasks.model import Alert, Bug, ConfigError, Incident, Json, Mode, Refused, Remote, Step, TargetError, inert
 from tasks.own_path import OwnPath
 from tasks.settings import Host, Playbook, Site
 from tasks.state import Plan, State
@@ -149,8 +149,8 @@ class Case:
 
 
 def new_id(now: datetime) -> str:
-    """A name that sorts by time and that a person can say on the telephone."""
-    return f"{now:%Y%m%d-%H%M%S}-{randomness.token_hex(2)}"
+    """A name that sorts by time, to the millisecond, and that a person can say on the telephone."""
+    return f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}{randomness.token_hex(1)}"
 
 
 @contextmanager
@@ -174,6 +174,8 @@ def opened(reports: Path, site: Site, request: Request, say: Say = silent) -> It
     host = {key: value for key, value in asdict(request.host).items() if key in PUBLIC}
     journal = Journal(reports / incident.id)
     try:
+        if journal.records:
+            raise Bug(f"open the incident {incident.id}", "its folder holds another incident already", "try again")
         journal.append("incident.opened", incident=incident, host=host, playbook=request.playbook)
         yield Case(reports / incident.id, journal, fold(journal.records), site, say)
     finally:

@@ -6,7 +6,7 @@ refused ("Attribute 'member' MUST be set"), so it keeps a dummy from TEST-NET-1.
 filter of this login names, and all of them without one: it is said only after the filter was taken, and a refused filter stops it.
 `end` writes to disk at once; there is no candidate, and no lock. IPv6 has objects and groups of its own: NAME-6. The object's
 comment carries the incident. There are no timed addresses: hemostat ends the block itself. FortiOS 6.4 and later, where one policy
-holds both families. netmiko's driver switches paging off in the configuration where it is on.
+holds both families. Where paging is on, netmiko's driver takes it out of the configuration at login, and the session puts it back.
 """
 
 from __future__ import annotations

@@ -231,7 +231,9 @@ def _netmiko(host: Host, firewall: Firewall, secret: Resolve) -> Iterator[Any]:
             yield connection
         finally:
             # It says good-bye on the wire, which may be gone; that must not hide what went wrong before.
-            with contextlib.suppress(EOFError, OSError, paramiko.SSHException):
+            with contextlib.suppress(EOFError, OSError, paramiko.SSHException, ReadTimeout):
+                if getattr(connection, "_original_output_mode", "") == "more":
+                    connection.cleanup()  # netmiko's FortiGate driver took paging out of the configuration at login
                 connection.paramiko_cleanup()
 
 

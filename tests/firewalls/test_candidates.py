@@ -123,3 +123,14 @@ def test_a_refused_filter_clears_no_session(device: Rig, monkeypatch: pytest.Mon
     with device.session() as session, pytest.raises(TargetError):
         session.ask(device.firewall.cut(device.entry(REMOTE)))
     assert device.ended == []
+
+
+@on("fortinet")
+def test_paging_is_as_it_was_after_the_session(device: Rig) -> None:
+    """netmiko's driver takes paging out of the configuration at login; nobody finds it changed afterwards."""
+    device.box.page = 24
+    with device.session() as session:
+        assert device.box.page == 0
+        device.block(session, REMOTE)
+        assert device.look(session, REMOTE).present
+    assert device.box.page == 24

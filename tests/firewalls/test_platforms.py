@@ -12,11 +12,11 @@ import pytest
 from lab.cli import Session as Shell
 from lab.device import Faults
 from tasks import firewalls
-from tasks.firewalls import Command
-from tasks.model import TargetError, Unreachable
+from tasks.firewalls import Command, Entry, Listing
+from tasks.model import Remote, TargetError, Unreachable
 from tasks.transports.device import Session
 from tests.firewalls import cases
-from tests.firewalls.conftest import Rig, rig
+from tests.firewalls.conftest import INCIDENT, Rig, rig
 
 pytestmark = pytest.mark.lab
 CASES = [cases.load(name) for name in cases.names()]
@@ -51,6 +51,16 @@ def test_every_platform_has_its_case_folder() -> None:
     with_cli = {name for name in firewalls.platforms() if firewalls.load(name).channel == "cli"}
     real = {name for name in with_cli if (cases.FOLDER / f"test_{name}.py").exists()}
     assert with_cli - real == set(cases.names())
+
+
+@pytest.mark.parametrize("name", firewalls.platforms())
+def test_what_would_be_said_can_be_shown_before_the_device_was_read(name: str) -> None:
+    """The approval and the plan show the commands without a listing: they name the remote."""
+    firewall = firewalls.load(name)
+    for remote in ("203.0.113.9", "2001:db8::9"):
+        entry = Entry(Remote.parse(remote), INCIDENT)
+        said = [c.stdin or c.text for c in (*firewall.block(entry, Listing(False, True, "")), *firewall.cut(entry))]
+        assert any(remote in line for line in said), said
 
 
 @ALL

@@ -36,11 +36,12 @@ class Box(Typed):
     comments = ("#",)
     filters: ClassVar[Mapping[str, str]] = {"grep": "include"}
     more = "--More-- "
-    page = 0  # `set output standard`: netmiko's driver would change it otherwise
+    page = 0  # `set output standard`
     modes: ClassVar[Mapping[str, Mode]] = {
         "root": Mode("{host} # "),
         "table": Mode("{host} ({context}) # "),
         "entry": Mode("{host} ({context}) # "),
+        "console": Mode("{host} (console) # "),
     }
 
     def __init__(self, username: str, password: str, secret: str = "", hostname: str = "FGT") -> None:

@@ -12,6 +12,32 @@ def config(session: Fgt, table: Word) -> str:
     return _enter(session, f"firewall {table}", table)
 
 
+@cli.command("config system console", "root")
+def console(session: Fgt) -> str:
+    session.mode = "console"
+    return ""
+
+
+@cli.command("set output standard", "console")
+def output_standard(session: Fgt) -> str:
+    session.data["page"] = 0
+    return ""
+
+
+@cli.command("set output more", "console")
+def output_more(session: Fgt) -> str:
+    session.data["page"] = 24
+    return ""
+
+
+@cli.command("end", "console")
+def end_console(session: Fgt) -> str:
+    # The device's own setting: it is every login's from now on.
+    session.page = session.device.page = session.data.get("page", session.device.page)
+    session.mode = "root"
+    return ""
+
+
 def _enter(session: Fgt, path: str, word: Word) -> str:
     if path not in TABLES:
         raise Invalid(word.column)

@@ -42,8 +42,8 @@ def blast_radius(case: Case) -> dict[str, Json]:
         "host": f"{case.host.name} (criticality {case.host.criticality}, owner {case.host.owner or 'not in the inventory'})",
         "remote": str(remote),
         "devices": list(case.host.firewalls),
-        "other hosts behind them": behind,
-        "hosts of other incidents with this remote": met,
+        "also behind them": behind,
+        "remote also met by": met,
         "expires": f"after {minutes} minutes" if minutes else "not by itself",
         "undo": f"hemostat undo {case.incident.id}",
     }

@@ -120,7 +120,7 @@ def _end(case: Case, findings: list[Finding]) -> StepEnd:
     loud = [f for f in findings if f.score >= case.playbook.triage.threshold]
     missed = sum(len(r["unseen"]) for r in case.state.readings)
     text = f"{len(loud)} suspicious of {len(findings)} findings" + (
-        f", {missed} things could not be seen" if missed else ""
+        f", {missed} thing{'s' * (missed != 1)} could not be seen" if missed else ""
     )
     if loud:
         text += f"; first: {loud[0].what} ({loud[0].where})"

@@ -195,7 +195,7 @@ def _end(case: Case, checks: list[Check]) -> StepEnd:
             "clean by hand or redo triage, collect and cleanup",
         )
     left, hidden = _left(case), len(_unseen(case, "again"))
-    passed += f", {hidden} things could not be seen" if hidden else ""
+    passed += f", {hidden} thing{'s' * (hidden != 1)} could not be seen" if hidden else ""
     if not left:
         return StepEnd(Step.VERIFY, Outcome.DONE, f"clean: {passed}")
     text = f"clean of what was removed: {passed}; {len(left)} suspicious things are left for a person to judge: {', '.join(left[:4])}"

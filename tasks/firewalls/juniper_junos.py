@@ -11,6 +11,7 @@ The address's description carries the incident. An SRX has no timed entries: hem
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from ipaddress import ip_network
 
 from tasks.firewalls.shape import Channel, Command, Entry, Listing
@@ -52,33 +53,32 @@ def look(entry: Entry) -> tuple[Command, ...]:
 
 def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
     book, policies = answers
-    if any(line.strip() and not line.startswith(f"set {BOOK} ") for line in book.splitlines()):
+    # A node of a cluster says which one it is, {primary:node0}, above each prompt.
+    if any(line.strip() and not line.startswith((f"set {BOOK} ", "{")) for line in book.splitlines()):
         raise TargetError("read the address book", f"the device answered {book!r}", "look at the device by hand")
     members = re.findall(rf"^set {BOOK} address-set {re.escape(entry.name)} address (\S+)\s*$", book, re.M)
     addresses = dict(re.findall(rf"^set {BOOK} address (\S+) (\S+/\d+)\s*$", book, re.M))
     wanted = str(ip_network(entry.address))
     note = re.search(rf"address {re.escape(_object(entry))} description \"?([^\"\r\n]+)", book)
-    pair = _first_pair(entry.name, policies)
-    enforced = bool(members) and pair != ""
+    pairs = tuple(_pairs(entry.name, policies))
+    enforced = bool(members and pairs)
     return Listing(
         present=any(addresses.get(name) == wanted for name in members),
         enforced=enforced,
         seen=f"{len(members)} addresses in the set, "
-        + (f"denied first {pair}" if pair else "no zone pair denies it first"),
+        + (f"denied first {', '.join(pairs)}" if pairs else "no zone pair denies it first"),
         missing=() if enforced else provision(entry.name),
         note=note.group(1) if note else "",
     )
 
 
-def _first_pair(name: str, policies: str) -> str:
-    """The first zone pair whose first policy, enabled, denies the address-set."""
-    parts = re.split(r"^From zone: ", policies, flags=re.M)[1:]
+def _pairs(name: str, policies: str) -> Iterator[str]:
+    """The zone pairs whose first policy, enabled, denies the address-set to everyone."""
     head = rf"Policy: {re.escape(name)}, State: enabled, .*Sequence number: 1\b"
     target = rf"Destination addresses:(?:.*[ ,])?{re.escape(name)}(?:,|\s*$)"
-    for part in parts:
+    for part in re.split(r"^From zone: ", policies, flags=re.M)[1:]:
         if all(re.search(wanted, part, re.M) for wanted in (head, target, *EVERYTHING)):
-            return "from " + part.splitlines()[0].replace(", To zone:", " to").strip()
-    return ""
+            yield "from " + part.splitlines()[0].replace(", To zone:", " to").strip()
 
 
 def _configure(entry: Entry, *lines: str) -> tuple[Command, ...]:

@@ -54,7 +54,14 @@ def long_name(box: Any) -> None:
     box.hostname = "edge-firewall-7.branch-office"
 
 
+def active(box: Any) -> None:
+    """A device of a pair, which says so behind its name."""
+    box.modes = {n: replace(m, prompt=m.prompt.replace("{host}", "{host}(active)")) for n, m in box.modes.items()}
+
+
 DIALECTS = [
+    ("juniper_junos", "node of a cluster", prefixed("{{primary:node0}}\n")),
+    ("paloalto_panos", "active of a pair", active),
     ("huawei", "active of a pair", prefixed("HRP_M")),
     ("huawei", "standby of a pair", prefixed("HRP_S")),
     ("hp_comware", "primary of a pair", prefixed("RBM_P")),

@@ -3,8 +3,9 @@
 Sources: Cisco IOS Security Configuration Guide, "IP Access List Entry Sequence Numbering" (numbers, their step of 10, "Duplicate
 sequence number", an equal entry changes nothing, `show ip access-lists`); Cisco IOS IP Application Services Command Reference,
 `show ip interface`; Cisco IOS Configuration Fundamentals Command Reference (`enable`, `configure terminal`, `write memory`, `reload`, the
-three errors with % in front); "Exclusive Configuration Change Access" (the words of a locked configuration mode).
-From knowledge, not from a document: how `show ipv6 interface` names a list, that IPv6 refuses a number in use as IPv4 does.
+three errors with % in front). From public clients and their logs: "Configuration mode locked exclusively by user", the listings of
+`show ipv6 access-list` and `show ipv6 interface` ("Inbound access list NAME"). From knowledge, not from a document: that IPv6 refuses a
+number in use as IPv4 does, and a name that the other family has.
 
 Not as on a real one: two interfaces only; `do`, object-groups, NAT, remarks, reflexive entries; it takes loopback addresses.
 """

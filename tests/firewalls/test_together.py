@@ -12,14 +12,13 @@ from tests.firewalls.conftest import rig
 from tests.firewalls.test_platforms import ready
 
 pytestmark = pytest.mark.lab
-# Twenty where the login is quick; the others show the same with three.
-MANY = {name: 20 if name == "hp_comware" else 3 for name in cases.names()}
+MANY = 20
 
 
-@pytest.mark.parametrize("platform", MANY)
+@pytest.mark.parametrize("platform", cases.names())
 def test_incidents_at_once_end_with_exactly_their_entries(platform: str, tmp_path: Path) -> None:
     """Each run blocks its own remote at the same moment; none overwrites another's, and nothing else has changed."""
-    case, remotes = cases.load(platform), [f"203.0.113.{100 + n}" for n in range(MANY[platform])]
+    case, remotes = cases.load(platform), [f"203.0.113.{100 + n}" for n in range(MANY)]
     with rig(case, tmp_path, ready(case)) as device:
         before = device.box.config()
 

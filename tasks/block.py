@@ -143,13 +143,24 @@ def _tried(case: Case, t: Target) -> Blocked:
         sessions = _cut(case, session, t)
         after = listing(session, t)
         case.record("counter", step=Step.BLOCK, on=t.host.name, hits=after.hits)
-        if receipt.changed and case.playbook.block.save:
-            session.ask(t.firewall.save())
-        return Blocked(
-            t,
-            receipt,
-            (decide.rule_check(t.host.name, after), *sessions, _counted(case, t, before, after)),
-        )
+        checks = (decide.rule_check(t.host.name, after), *sessions, _counted(case, t, before, after))
+        saved = save(session, t) if receipt.changed and case.playbook.block.save else ()
+        return Blocked(t, receipt, (*checks, *saved, *decide.time_checks(t.host.name, t.entry, after, receipt.changed)))
+
+
+def save(session: Session, t: Target) -> tuple[Check, ...]:
+    """Make the change survive a reboot. A device that refuses takes nothing back: the change stands until then."""
+    commands = t.firewall.save()
+    if not commands:
+        return ()
+    name, expected = f"saved on {t.host.name}", "the change survives a reboot"
+    try:
+        session.ask(commands)
+    except Unreachable:
+        raise
+    except TargetError as error:
+        return (Check(name, expected, error.seen, Result.UNKNOWN),)
+    return (Check(name, expected, "saved", Result.PASS),)
 
 
 def _counted(case: Case, t: Target, before: Listing, after: Listing) -> Check:
@@ -193,10 +204,16 @@ def _cut(case: Case, session: Session, t: Target) -> tuple[Check, ...]:
     commands = t.firewall.cut(t.entry)
     if not commands or not case.playbook.block.cut_sessions:
         return ()
-    _say(session, commands)
+    expected = "no session to the remote is left"
+    try:
+        _say(session, commands)
+    except Unreachable:
+        raise
+    except TargetError as error:
+        # The deny rule stands; only what was established before it may still flow.
+        return (Check(f"sessions on {t.host.name}", expected, f"the cut was refused: {error.seen}", Result.FAIL),)
     case.record("cut", step=Step.BLOCK, on=t.host.name, commands=[c.text for c in commands])
     asked = t.firewall.sessions(t.entry)
-    expected = "no session to the remote is left"
     if not asked:
         return (Check(f"sessions on {t.host.name}", expected, "the platform does not tell", Result.UNKNOWN),)
     left = t.firewall.count(t.entry, session.ask(asked))

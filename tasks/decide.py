@@ -160,6 +160,17 @@ def rule_check(device: str, listing: Listing) -> Check:
     )
 
 
+def time_checks(device: str, entry: Entry, seen: Listing, changed: bool) -> tuple[Check, ...]:
+    """An entry that was there before, by no act of ours, may end sooner than the playbook wants."""
+    if changed or not seen.present or seen.ends_in is None:
+        return ()
+    wanted = f"it stands for {entry.minutes} minutes" if entry.minutes else "it stands until it is undone"
+    if entry.minutes and seen.ends_in >= entry.minutes * 60 - 60:
+        return ()
+    observed = f"the device ends the entry that was there before in {seen.ends_in // 60} minutes: redo the block then"
+    return (Check(f"time on {device}", wanted, observed, Result.UNKNOWN),)
+
+
 def counter_check(device: str, before: Listing, after: Listing) -> Check:
     """Has the rule's counter moved since the block? No movement proves nothing: the beacon may sleep."""
     if before.hits is None or after.hits is None:

@@ -9,9 +9,9 @@ from functools import partial
 
 from tasks import decide, neighbours, remedies
 from tasks.acts import approved, perform, propose
-from tasks.block import Target, listing, look
+from tasks.block import Target, listing, look, save
 from tasks.case import Case
-from tasks.firewalls import Entry, load
+from tasks.firewalls import Entry, Listing, load
 from tasks.guarding import blast_radius
 from tasks.model import (
     Action,
@@ -124,7 +124,19 @@ def _on_device(case: Case, act: Act) -> Receipt:
     firewall = load(host.platform)
     t = Target(host, firewall, entry_of(case, act))
     with device.opened(host, firewall, resolve, case.locks) as session:
-        return perform(case, UNDO, act.action, lambda: _gone(look(session, t)), lambda _: _unblock(session, t))
+        _still_ours(t, listing(session, t))
+        receipt = perform(case, UNDO, act.action, lambda: _gone(look(session, t)), lambda _: _unblock(session, t))
+        # A block that was saved would come back with the next reboot.
+        for check in save(session, t) if receipt.changed and case.playbook.block.save else ():
+            case.record("check", step=UNDO, check=check)
+        return receipt
+
+
+def _still_ours(t: Target, seen: Listing) -> None:
+    """Ours may have ended or been taken out, and somebody else have put the same remote in since."""
+    if seen.present and seen.foreign:
+        note = f"{t.entry.remote} on {t.host.name} is somebody else's entry now ({seen.note})"
+        raise Refused("foreign-entry", note, "ask them, or take it out by hand")
 
 
 def entry_of(case: Case, act: Act) -> Entry:

@@ -55,7 +55,8 @@ class Listing:
 
     `missing` are the provisioning lines that are not in place; `hits` is the rule's counter where the platform shows
     one; `note` is what the device keeps beside the entry (an incident id, a rest of its time to live). `free` are numbers that
-    new entries may take, where the platform numbers them.
+    new entries may take, where the platform numbers them. `foreign`: what the device keeps beside the entry says that it is
+    somebody else's. `ends_in`: seconds until the device ends the entry by itself; None where it does not, or does not tell.
     """
 
     present: bool
@@ -65,6 +66,8 @@ class Listing:
     hits: int | None = None
     note: str = ""
     free: tuple[int, ...] = ()
+    foreign: bool = False
+    ends_in: int | None = None
 
 
 class Firewall(Protocol):

@@ -25,7 +25,8 @@ from tasks.transports import ssh
 from tasks.transports.hands import Ran
 
 Resolve = Callable[[str], str]
-LOCK_WAIT = 60.0
+# A commit of another run of ours may take the platform's whole patience (PAN-OS: 300 s).
+LOCK_WAIT = 330.0
 FIRST_PROMPT = r"[>#$\]] ?$"
 # Measured: nft's netlink dump ends with EINTR when another process changes the rules meanwhile. That is no "absent".
 TRANSIENT = rb"Interrupted system call|Resource (?:temporarily unavailable|busy)"

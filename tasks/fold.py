@@ -162,7 +162,9 @@ def _refused(state: State, data: dict[str, Json]) -> None:
 def _intent(state: State, data: dict[str, Json]) -> None:
     act = Act(data["step"], typed(Action, data["action"]), typed(Look, data["before"]))
     if act.step != UNDO:
+        # It was looked at just now: whatever an earlier act or undo of that id had done no longer stands.
         _supersede(state, act.action.id, undo=True)
+        _supersede(state, act.action.id, undo=False)
     state.acts.append(act)
 
 

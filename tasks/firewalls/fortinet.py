@@ -36,7 +36,8 @@ failures = (  # the reason stands before the return code, so it is looked for fi
 ports = False
 timed = False
 
-EVERYTHING = {"service": '"ALL"', "schedule": '"always"'}
+EVERYTHING = {"service": '"ALL"', "schedule": '"always"', "srcintf": '"any"', "dstintf": '"any"'}
+NARROWER = ("groups", "users", "fsso-groups", "internet-service", "internet-service-src")
 DUMMY4, DUMMY6 = "192.0.2.1 255.255.255.255", "2001:db8::1/128"
 ABSENT = r"not found in (?:table|datasource)|entry not found"
 
@@ -100,6 +101,7 @@ def _denied_first(entry: Entry, policies: str) -> str:
             and settings.get(f"srcaddr{_six(entry)}") == '"all"'
         )
         turned = any("negate" in setting and value == "enable" for setting, value in settings.items())
+        turned = turned or any(key in settings for key in NARROWER)
         if whole and not turned and f'"{_group(entry)}"' in settings.get(key, "").split():
             return number
     return ""

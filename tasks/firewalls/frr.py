@@ -49,8 +49,9 @@ def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
     enforced = re.search(r"(?i)forwarding is on", forwarding) is not None
     # The configuration tells at once; the forwarding table follows within milliseconds.
     installed = re.search(r"^\s+\* unreachable \(blackhole\)", route, re.M) is not None
+    present = re.search(rf"^{re.escape(_route(entry))}$", config, re.M) is not None
     return Listing(
-        present=re.search(rf"^{re.escape(_route(entry))}(?: .*)?$", config, re.M) is not None,
+        present=present,
         enforced=enforced,
         seen=f"{len(re.findall(r' blackhole', config))} blackhole routes, this one "
         + ("in the forwarding table" if installed else "not in the forwarding table")

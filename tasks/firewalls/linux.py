@@ -57,9 +57,12 @@ def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
         for e in o["set"].get("elem", [])
     ]
     mine = next((e for e in elements if _same(entry, e["val"])), None)
-    rules = [o["rule"] for o in objects if "rule" in o and f"@{_set(entry)}" in json.dumps(o["rule"])]
-    hooked = any(o["chain"].get("hook") == "forward" for o in objects if "chain" in o)
-    enforced = bool(rules) and hooked
+    chains = {o["chain"]["name"] for o in objects if o.get("chain", {}).get("hook") == "forward"}
+    rules = [
+        o["rule"] for o in objects if "rule" in o and o["rule"]["chain"] in chains and _denies(o["rule"], _set(entry))
+    ]
+    dormant = any("dormant" in o["table"].get("flags", ()) for o in objects if "table" in o)
+    enforced = bool(rules) and not dormant
     return Listing(
         present=mine is not None,
         enforced=enforced,
@@ -68,7 +71,14 @@ def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
         missing=() if enforced else provision(entry.name),
         hits=sum(_packets(rule) for rule in rules) if rules else None,
         note=_note(mine) if mine else "",
+        foreign=mine is not None and mine.get("comment") != entry.incident,
+        ends_in=mine.get("expires") if mine else None,
     )
+
+
+def _denies(rule: Json, name: str) -> bool:
+    """The rule names the set as a destination's and ends in a drop or reject."""
+    return f"@{name}" in json.dumps(rule) and any("drop" in part or "reject" in part for part in rule["expr"])
 
 
 def _unwrap(element: Json) -> Iterator[tuple[str, Json]]:

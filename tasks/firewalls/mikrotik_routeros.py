@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_network
 
 from tasks.firewalls.shape import Channel, Command, Entry, Listing
@@ -80,6 +81,8 @@ def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
         missing=() if enforced else (_rule(entry.address.version, entry.name),),
         hits=_packets(answers[2]) if enforced else None,
         note=f"{mine.get('comment', 'no comment')}, {mine.get('timeout', 'no time-out')}" if mine else "",
+        foreign=mine is not None and mine.get("comment", "").strip('"') != entry.incident,
+        ends_in=_seconds(mine["timeout"]) if mine and "timeout" in mine else None,
     )
 
 
@@ -111,6 +114,13 @@ def _packets(stats: str) -> int | None:
     return sum(map(int, counts)) if counts and all(map(str.isdigit, counts)) else None
 
 
+def _seconds(text: str) -> int | None:
+    """RouterOS's `1w2d3h4m5s`; None for what it is not."""
+    parts = re.findall(r"(\d+)([wdhms])", text)
+    units = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+    return sum(int(number) * units[unit] for number, unit in parts) if parts else None
+
+
 def block(entry: Entry, listing: Listing) -> tuple[Command, ...]:
     timeout = f" timeout={entry.minutes}m" if entry.minutes else ""
     where = f'list="{entry.name}" address={_member(entry.address)}'
@@ -130,7 +140,13 @@ def _connections(entry: Entry) -> str:
 
 
 def cut(entry: Entry) -> tuple[Command, ...]:
-    return (_said(f"{_menu(entry.address)} connection remove [find where {_connections(entry)}]"),)
+    # A connection may end by itself between the find and the remove.
+    return (
+        replace(
+            _said(f"{_menu(entry.address)} connection remove [find where {_connections(entry)}]"),
+            tolerate=r"no such item",
+        ),
+    )
 
 
 def sessions(entry: Entry) -> tuple[Command, ...]:

@@ -39,6 +39,8 @@ timed = False
 COMMIT = 300.0  # seconds
 ABSENT = r"(?i)(?:does not|doesn't) exist|not (?:found|present)"
 EVERYTHING = (
+    r"^\s+from any;",
+    r"^\s+to any;",
     r"^\s+source any;",
     r"^\s+user any;",
     r"^\s+category any;",

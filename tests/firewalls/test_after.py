@@ -112,3 +112,18 @@ def test_a_block_that_is_gone_is_seen_and_done_anew(how: str, tmp_path: Path) ->
             assert device.look(session, str(case.incident.remote)).present
         assert len(case.state.standing) == 1, "the act that is gone still counts"
         case.close()
+
+
+BINDINGS = {
+    "the interface's own list": ("access-group IN_A in interface inside", {"IN_A"}),
+    "the global list alone": ("access-group GL global", {"GL"}),
+    "the interface's list comes first": ("access-group IN_A in interface inside\naccess-group GL global", {"IN_A"}),
+    "traffic to the box": ("access-group CP in interface outside control-plane", set()),
+    "traffic that leaves": ("access-group OUT out interface outside", set()),
+}
+
+
+@pytest.mark.parametrize(("shown", "bound"), BINDINGS.values(), ids=BINDINGS)
+def test_only_a_list_that_through_traffic_meets_first_counts(shown: str, bound: set[str]) -> None:
+    """A deny rule in any other list of the ASA is no containment."""
+    assert cisco_asa._bound(shown + "\n") == bound

@@ -44,7 +44,8 @@ class Host:
     `hostname` is the address or name to connect to, `addresses` all addresses an alert may name it by. `root` is the
     folder that stands for / on a drill's victim: nothing outside it is judged or touched. `password` and `secret` are
     references (`env:NAME`, `keyring:SERVICE/USER`, `prefect:BLOCK`) for tasks.secrets, `key` is a private key file's path
-    on the runner, `host_key` is a line as ssh-keyscan prints it, without the host. `timeout` is in seconds.
+    on the runner, `host_key` is a line as ssh-keyscan prints it, without the host. `timeout` is in seconds. `change_at_login` lets a
+    driver that must change a device's configuration to read it (FortiGate's paging) do so; it is put back afterwards.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
@@ -68,6 +69,7 @@ class Host:
     root: FilePath = "/"
     list_name: ListName = "HEMOSTAT"
     timeout: Annotated[float, Range(0.1, 600)] = 10.0
+    change_at_login: bool = False
 
     @property
     def stands_at(self) -> frozenset[Address]:

@@ -34,6 +34,7 @@ failures = (  # the reason stands before the return code, so it is looked for fi
     r"^Command fail\..*",
 )
 ports = False
+changes_at_login = True
 timed = False
 
 EVERYTHING = {"service": '"ALL"', "schedule": '"always"', "srcintf": '"any"', "dstintf": '"any"'}

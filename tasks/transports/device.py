@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import re
 import select
 import shlex
@@ -19,14 +17,13 @@ from typing import Any, Protocol
 import paramiko
 
 from tasks.firewalls.shape import Command, Firewall
-from tasks.model import TargetError, Unreachable, inert
+from tasks.model import ConfigError, TargetError, Unreachable, inert
 from tasks.settings import Host, Site
 from tasks.transports import ssh
 from tasks.transports.hands import Ran
+from tasks.transports.locks import held
 
 Resolve = Callable[[str], str]
-# A commit of another run of ours may take the platform's whole patience (PAN-OS: 300 s).
-LOCK_WAIT = 330.0
 FIRST_PROMPT = r"[>#$\]] ?$"
 # Measured: nft's netlink dump ends with EINTR when another process changes the rules meanwhile. That is no "absent".
 TRANSIENT = rb"Interrupted system call|Resource (?:temporarily unavailable|busy)"
@@ -56,7 +53,7 @@ def opened(host: Host, firewall: Firewall, secret: Resolve, locks: Path) -> Iter
     Raises:
         Unreachable: no answer, wrong host key, refused login, or the device stayed busy with another run of ours.
     """
-    with _held(locks / f"{host.name}.lock", host):
+    with held(locks / f"{host.name}.lock", host):
         if firewall.channel == "cli":
             with _netmiko(host, firewall, secret) as connection:
                 yield Cli(host, firewall, connection)
@@ -211,6 +208,8 @@ def _netmiko(host: Host, firewall: Firewall, secret: Resolve) -> Iterator[Any]:
             )
             # A driver that names no pattern (vyos) would wait 2 s for silence before it sees the first prompt.
             connection._test_channel_read = partial(connection._test_channel_read, pattern=FIRST_PROMPT)
+            if getattr(firewall, "changes_at_login", False) and not host.change_at_login:
+                connection.disable_paging = partial(_unchanged, connection, host)
             connection._open()
             if host.secret:
                 connection.enable()  # not every driver does so at login; where one did, this only looks
@@ -238,6 +237,17 @@ def _netmiko(host: Host, firewall: Firewall, secret: Resolve) -> Iterator[Any]:
                 connection.paramiko_cleanup()
 
 
+def _unchanged(connection: Any, host: Host, *_: object, **__: object) -> str:
+    """In place of a driver's disable_paging that writes configuration: nothing to do, or a word to the owner."""
+    if connection._output_mode == "standard":
+        return ""
+    raise ConfigError(
+        f"log in to {host.name}",
+        "its console pages its output, and to read it the driver would have to change its configuration at every login",
+        f"type once on it: config system console / set output standard / end; or allow it: change_at_login: true for {host.name}",
+    )
+
+
 def _no_session(tried: str, host: Host, text: str) -> Unreachable:
     if "not found in known_hosts" in text:
         return Unreachable(tried, "its host key is not known", f"pin it: host_key of {host.name} in the inventory")
@@ -261,32 +271,6 @@ def _known_hosts(host: Host) -> Iterator[dict[str, Any]]:
         file.write(f"{ssh.known_hosts_name(host)} {pin.get_name()} {pin.get_base64()}\n")
         file.flush()
         yield {"alt_host_keys": True, "alt_key_file": file.name}
-
-
-@contextlib.contextmanager
-def _held(path: Path, host: Host) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        _wait_for(handle, host)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _wait_for(handle: int, host: Host) -> None:
-    deadline = time.monotonic() + LOCK_WAIT
-    while True:
-        try:
-            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise Unreachable(
-                    f"open {host.name}",
-                    f"another run of ours has held it for {LOCK_WAIT:.0f} s",
-                    "look at that run, then resume",
-                ) from None
-            time.sleep(0.01)
 
 
 def _run_here(text: str, stdin: bytes) -> Ran:

@@ -11,7 +11,7 @@ from lab.cli import Denied
 from lab.cli import Session as Shell
 from lab.device import Faults
 from lab.typed import Silent
-from tasks.model import TargetError, Unreachable
+from tasks.model import ConfigError, TargetError, Unreachable
 from tests.firewalls import cases
 from tests.firewalls.conftest import Rig, rig
 from tests.firewalls.test_platforms import BYSTANDER, ready
@@ -127,10 +127,22 @@ def test_a_refused_filter_clears_no_session(device: Rig, monkeypatch: pytest.Mon
 
 @on("fortinet")
 def test_paging_is_as_it_was_after_the_session(device: Rig) -> None:
-    """netmiko's driver takes paging out of the configuration at login; nobody finds it changed afterwards."""
+    """With the owner's leave netmiko's driver takes paging out of the configuration at login; nobody finds it changed afterwards."""
     device.box.page = 24
-    with device.session() as session:
+    with device.session(change_at_login=True) as session:
         assert device.box.page == 0
         device.block(session, REMOTE)
         assert device.look(session, REMOTE).present
     assert device.box.page == 24
+
+
+@on("fortinet")
+def test_a_device_that_pages_is_not_changed_without_leave(device: Rig) -> None:
+    """No login writes configuration by itself: the owner is told the lines to type once, or how to allow it."""
+    device.box.page = 24
+    before = device.box.config()
+    with pytest.raises(ConfigError) as caught, device.session():
+        pass
+    assert "set output standard" in str(caught.value)
+    assert "change_at_login" in str(caught.value)
+    assert (device.box.page, device.box.config()) == (24, before)

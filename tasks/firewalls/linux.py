@@ -62,7 +62,7 @@ def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
         o["rule"] for o in objects if "rule" in o and o["rule"]["chain"] in chains and _denies(o["rule"], _set(entry))
     ]
     dormant = any("dormant" in o["table"].get("flags", ()) for o in objects if "table" in o)
-    enforced = bool(rules) and not dormant
+    enforced = any(map(_whole, rules)) and not dormant
     return Listing(
         present=mine is not None,
         enforced=enforced,
@@ -77,8 +77,22 @@ def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
 
 
 def _denies(rule: Json, name: str) -> bool:
-    """The rule names the set as a destination's and ends in a drop or reject."""
-    return f"@{name}" in json.dumps(rule) and any("drop" in part or "reject" in part for part in rule["expr"])
+    """The rule drops or rejects what goes to a member of the set."""
+    return any(_toward(part, name) for part in rule["expr"]) and any(
+        "drop" in part or "reject" in part for part in rule["expr"]
+    )
+
+
+def _toward(part: Json, name: str) -> bool:
+    match = part.get("match", {})
+    return (
+        bool(match) and match["op"] == "==" and match["right"] == f"@{name}" and '"daddr"' in json.dumps(match["left"])
+    )
+
+
+def _whole(rule: Json) -> bool:
+    """Nothing but the set narrows the rule: a reject for TCP alone lets UDP pass."""
+    return sum("match" in part for part in rule["expr"]) == 1
 
 
 def _unwrap(element: Json) -> Iterator[tuple[str, Json]]:

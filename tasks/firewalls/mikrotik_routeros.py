@@ -116,7 +116,7 @@ def _packets(stats: str) -> int | None:
 
 def _seconds(text: str) -> int | None:
     """RouterOS's `1w2d3h4m5s`; None for what it is not."""
-    parts = re.findall(r"(\d+)([wdhms])", text)
+    parts = re.findall(r"(\d+)([wdhms])", text) if re.fullmatch(r"(?:\d+[wdhms])+", text) else []
     units = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
     return sum(int(number) * units[unit] for number, unit in parts) if parts else None
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tasks import block, decide, undo, verify
-from tasks.firewalls import Command, Entry, Listing, cisco_asa
+from tasks.firewalls import Command, Entry, Listing, cisco_asa, linux
 from tasks.model import Outcome, Remote, Result, Step
 from tests.firewalls import cases
 from tests.firewalls.conftest import SECRETS, rig
@@ -127,3 +128,46 @@ BINDINGS = {
 def test_only_a_list_that_through_traffic_meets_first_counts(shown: str, bound: set[str]) -> None:
     """A deny rule in any other list of the ASA is no containment."""
     assert cisco_asa._bound(shown + "\n") == bound
+
+
+def _nft(*expr: object, flags: tuple[str, ...] = (), hook: str = "forward") -> str:
+    """nft's JSON for a table with one member and one rule."""
+    return json.dumps(
+        {
+            "nftables": [
+                {"table": {"name": "hemostat", "flags": list(flags)}},
+                {
+                    "set": {
+                        "name": "remotes4",
+                        "elem": [{"elem": {"val": "203.0.113.9", "comment": "x", "expires": 90}}],
+                    }
+                },
+                {"chain": {"name": "c", "hook": hook}},
+                {"rule": {"chain": "c", "expr": list(expr)}},
+            ]
+        }
+    )
+
+
+def _match(field: str, op: str = "==") -> dict[str, object]:
+    return {"match": {"op": op, "left": {"payload": {"protocol": "ip", "field": field}}, "right": "@remotes4"}}
+
+
+TCP = {"match": {"op": "==", "left": {"meta": {"key": "l4proto"}}, "right": "tcp"}}
+COUNTER = {"counter": {"packets": 3, "bytes": 180}}
+RULES = {
+    "what goes there is dropped": (_nft(_match("daddr"), COUNTER, {"drop": None}), True),
+    "only what comes from there": (_nft(_match("saddr"), COUNTER, {"drop": None}), False),
+    "TCP alone": (_nft(_match("daddr"), TCP, COUNTER, {"reject": None}), False),
+    "everything but that": (_nft(_match("daddr", "!="), COUNTER, {"drop": None}), False),
+    "accepted": (_nft(_match("daddr"), COUNTER, {"accept": None}), False),
+    "a dormant table": (_nft(_match("daddr"), COUNTER, {"drop": None}, flags=("dormant",)), False),
+    "another hook": (_nft(_match("daddr"), COUNTER, {"drop": None}, hook="input"), False),
+}
+
+
+@pytest.mark.parametrize(("shown", "enforced"), RULES.values(), ids=RULES)
+def test_nft_denies_only_by_a_rule_that_stops_all_that_goes_there(shown: str, enforced: bool) -> None:
+    """Any other rule that names the set is no containment; whose the entry is and when it ends is read beside."""
+    seen = linux.read(Entry(Remote.parse("203.0.113.9"), "y"), (shown,))
+    assert (seen.present, seen.enforced, seen.foreign, seen.ends_in) == (True, enforced, True, 90)

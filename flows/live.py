@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 from tasks.block import ask_for
 from tasks.firewalls import Entry, Listing, load
@@ -25,7 +26,7 @@ def try_all(site: Site) -> Iterator[Check]:
 
 def _try(site: Site, host: Host) -> list[Check]:
     try:
-        return _device(site, host) if host.transport == "device" else [_host(host)]
+        return _device(site, host) if host.transport == "device" else [_host(site, host)]
     except HemostatError as error:
         return [Check(host.name, "a login that works", str(error), Result.FAIL)]
 
@@ -47,8 +48,9 @@ def _listed(host: Host, remote: Remote, seen: Listing) -> Check:
     return Check(host.name, expected, f"{seen.seen}; put in place once: {lines}", Result.FAIL)
 
 
-def _host(host: Host) -> Check:
-    blind = reach(host).blind()
+def _host(site: Site, host: Host) -> Check:
+    with closing(reach(host, site, resolve)) as hands:
+        blind = hands.blind()
     if not blind:
         return Check(host.name, "everything can be seen", "yes", Result.PASS)
     return Check(host.name, "everything can be seen", "; ".join(f"{u.what}: {u.why}" for u in blind), Result.UNKNOWN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -71,7 +72,8 @@ def _refused(site: Site, request: Request) -> str:
 
 def _verdict(site: Site, request: Request) -> Verdict | None:
     try:
-        seen = to_remote(reach(request.host).connections(), request.remote)
+        with closing(reach(request.host, site, resolve)) as hands:
+            seen = to_remote(hands.connections(), request.remote)
     except HemostatError:
         return None
     return decide.verdict(request.remote, seen, 1, site.policy, datetime.now(UTC).date())

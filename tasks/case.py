@@ -7,7 +7,7 @@ import secrets as randomness
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from tasks.fold import absorb, fold
 from tasks.journal import NAME, Journal, Record, read, sync_folder
 from tasks.model import Alert, Bug, ConfigError, Incident, Json, Mode, Refused, Remote, Step, TargetError, inert
 from tasks.own_path import OwnPath
+from tasks.secrets import resolve
 from tasks.settings import Host, Playbook, Site
 from tasks.state import Plan, State
 from tasks.transports import device, reach
@@ -122,7 +123,7 @@ class Case:
             Unreachable: no way leads there now.
         """
         if self._hands is None:
-            self._hands = reach(self.host)
+            self._hands = reach(self.host, self.site, resolve)
         return self._hands
 
     def firewalls(self) -> list[tuple[Host, Firewall]]:
@@ -145,6 +146,9 @@ class Case:
         return device.lock_folder(self.site)
 
     def close(self) -> None:
+        """Let go of the host, and of the journal so that another process may hold it."""
+        if self._hands is not None:
+            self._hands.close()
         self.journal.close()
 
 
@@ -177,7 +181,8 @@ def opened(reports: Path, site: Site, request: Request, say: Say = silent) -> It
         if journal.records:
             raise Bug(f"open the incident {incident.id}", "its folder holds another incident already", "try again")
         journal.append("incident.opened", incident=incident, host=host, playbook=request.playbook)
-        yield Case(reports / incident.id, journal, fold(journal.records), site, say)
+        with closing(Case(reports / incident.id, journal, fold(journal.records), site, say)) as case:
+            yield case
     finally:
         journal.close()
 
@@ -188,7 +193,8 @@ def reopened(folder: Path, say: Say = silent) -> Iterator[Case]:
     journal = Journal(folder)
     try:
         state = fold(journal.records)
-        yield Case(folder, journal, state, sites.load(Path(state.incident.site)), say)
+        with closing(Case(folder, journal, state, sites.load(Path(state.incident.site)), say)) as case:
+            yield case
     finally:
         journal.close()
 

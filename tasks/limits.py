@@ -64,4 +64,10 @@ Reference = Annotated[
 KeyFile = Annotated[
     str, Pattern(r"|[~/][^\x00-\x1f]*", "the path of a private key file (/… or ~/…), never the key itself", hidden=True)
 ]
+HostNames = tuple[Name, ...]
+# Upper or lower case, with or without colons, as `openssl x509 -fingerprint -sha256` and browsers print it.
+CertificatePin = Annotated[
+    str,
+    Pattern(r"|[0-9A-Fa-f]{64}|([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2}", "a certificate's SHA-256, 64 hexadecimal digits"),
+]
 HostKey = Annotated[str, Pattern(r"|[a-z][a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}", "`TYPE BASE64`, as ssh-keyscan prints it")]

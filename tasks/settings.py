@@ -25,6 +25,7 @@ from tasks.limits import (
     UserName,
 )
 from tasks.model import Address, Approval, ConfigError, Remote, Step, inert, parse_address
+from tasks.ways import Ssh, Winrm
 
 Network = IPv4Network | IPv6Network
 
@@ -70,6 +71,8 @@ class Host:
     list_name: ListName = "HEMOSTAT"
     timeout: Annotated[float, Range(0.1, 600)] = 10.0
     change_at_login: bool = False
+    ssh: Ssh = Ssh()
+    winrm: Winrm = Winrm()
 
     @property
     def stands_at(self) -> frozenset[Address]:

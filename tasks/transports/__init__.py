@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tasks.model import Unreachable
-from tasks.settings import Host
+from tasks.settings import Host, Site
 from tasks.transports.hands import Hands
 from tasks.transports.local import LocalHands
 
+Resolve = Callable[[str], str]
 
-def reach(host: Host) -> Hands:
-    """The hands for that host.
+
+def reach(host: Host, site: Site, secret: Resolve) -> Hands:
+    """The hands for that host. Nothing is opened yet: the first verb does.
+
+    Args:
+        host: whom to reach.
+        site: where jump hosts are looked up.
+        secret: resolves a credential reference, at the moment of use.
 
     Raises:
         Unreachable: this version has no way to it.

@@ -54,6 +54,9 @@ class Hands(Protocol):
 
     root: str
 
+    def close(self) -> None:
+        """Let go of the connection, if there is one; the next verb opens it anew."""
+
     def homes(self) -> Sequence[str]:
         """The home folders of the host's users, as real paths."""
 

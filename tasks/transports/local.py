@@ -36,6 +36,9 @@ class LocalHands:
     def __init__(self, root: str = "/") -> None:
         self.root = root
 
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     def homes(self) -> Sequence[str]:
         """From the root's etc/passwd, system accounts left out."""
         return [path for _, path in local_files.homes(self.root)]

@@ -71,8 +71,8 @@ class Host:
     list_name: ListName = "HEMOSTAT"
     timeout: Annotated[float, Range(0.1, 600)] = 10.0
     change_at_login: bool = False
-    ssh: Ssh = Ssh()
-    winrm: Winrm = Winrm()
+    ssh: Ssh = field(default_factory=Ssh)
+    winrm: Winrm = field(default_factory=Winrm)
 
     @property
     def stands_at(self) -> frozenset[Address]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from tasks.limits import CertificatePin, FilePath, HostNames, KeyFile, Reference
+from tasks.limits import CertificatePin, HostNames, KeyFile, Reference
 
 STRICT = {"extra": "forbid"}
 

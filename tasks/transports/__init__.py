@@ -12,7 +12,7 @@ from tasks.transports.local import LocalHands
 Resolve = Callable[[str], str]
 
 
-def reach(host: Host, site: Site, secret: Resolve) -> Hands:
+def reach(host: Host, site: Site, secret: Resolve) -> Hands:  # noqa: ARG001
     """The hands for that host. Nothing is opened yet: the first verb does.
 
     Args:

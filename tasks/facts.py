@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tasks.facts_windows import Windows
+
 Confidence = Literal["none", "low", "medium", "high"]
 # A start is told as the boot's time plus ticks. The kernel gives the boot in whole seconds and moves it when the clock is corrected; a
 # pid that came round again within this time would need the whole pid range to be used up in it.
@@ -118,3 +120,4 @@ class Snapshot:
     autostarts: tuple[Autostart, ...] = ()
     files: tuple[FileSeen, ...] = ()
     unseen: tuple[Unseen, ...] = ()
+    windows: Windows | None = None

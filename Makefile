@@ -24,6 +24,7 @@ check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.powershell
 	$(BIN)/hemostat check
 
 format: .venv/ready

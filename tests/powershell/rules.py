@@ -5,133 +5,34 @@ The names are about_Automatic_Variables' and the cmdlets' own (learn.microsoft.c
 
 from __future__ import annotations
 
-# Read-only, or set by the engine for its own ends: an assignment throws or changes what the rest of the script sees.
-AUTOMATIC = frozenset(
-    [
-        "_",
-        "args",
-        "consolefilename",
-        "enabledexperimentalfeatures",
-        "error",
-        "event",
-        "eventargs",
-        "eventsubscriber",
-        "executioncontext",
-        "false",
-        "foreach",
-        "home",
-        "host",
-        "input",
-        "iscoreclr",
-        "islinux",
-        "ismacos",
-        "iswindows",
-        "lastexitcode",
-        "matches",
-        "myinvocation",
-        "nestedpromptlevel",
-        "null",
-        "pid",
-        "profile",
-        "psboundparameters",
-        "pscmdlet",
-        "pscommandpath",
-        "psculture",
-        "psdebugcontext",
-        "psedition",
-        "pshome",
-        "psitem",
-        "psscriptroot",
-        "pssenderinfo",
-        "psuiculture",
-        "psversiontable",
-        "pwd",
-        "sender",
-        "shellid",
-        "stacktrace",
-        "switch",
-        "this",
-        "true",
-    ]
-)
-# Keywords that are only ever a command's name when what they belong to is missing.
-ORPHANS = frozenset({"else", "elseif", "catch", "finally", "until"})
 
-LOOK = frozenset(
-    name.lower()
-    for name in [
-        "ConvertFrom-Csv",
-        "ConvertFrom-Json",
-        "ConvertTo-Json",
-        "ForEach-Object",
-        "Get-Acl",
-        "Get-AuthenticodeSignature",
-        "Get-BitsTransfer",
-        "Get-ChildItem",
-        "Get-CimInstance",
-        "Get-Command",
-        "Get-Content",
-        "Get-Date",
-        "Get-DnsClientCache",
-        "Get-FileHash",
-        "Get-Item",
-        "Get-ItemProperty",
-        "Get-NetFirewallRule",
-        "Get-NetNeighbor",
-        "Get-NetTCPConnection",
-        "Get-NetUDPEndpoint",
-        "Get-Process",
-        "Get-ScheduledTask",
-        "Get-Service",
-        "Get-WinEvent",
-        "Group-Object",
-        "Join-Path",
-        "Measure-Object",
-        "New-Object",
-        "Out-Null",
-        "Out-String",
-        "Select-Object",
-        "Sort-Object",
-        "Split-Path",
-        "Start-Sleep",
-        "Test-Path",
-        "Where-Object",
-        "Write-Output",
-        "Write-Error",
-        "Set-StrictMode",
-        "Get-NetFirewallAddressFilter",
-        "Get-LocalUser",
-    ]
-)
-CHANGE = LOOK | frozenset(
-    name.lower()
-    for name in [
-        "Disable-ScheduledTask",
-        "Enable-ScheduledTask",
-        "Invoke-CimMethod",
-        "Move-Item",
-        "New-Item",
-        "New-ItemProperty",
-        "New-NetFirewallRule",
-        "Register-ScheduledTask",
-        "Remove-CimInstance",
-        "Remove-ItemProperty",
-        "Remove-NetFirewallRule",
-        "Set-Acl",
-        "Set-ItemProperty",
-        "Set-Service",
-        "Start-Service",
-        "Stop-Process",
-        "Stop-ScheduledTask",
-        "Stop-Service",
-        "Unregister-ScheduledTask",
-        "New-CimInstance",
-        "Set-NetFirewallRule",
-        "Disable-LocalUser",
-        "Enable-LocalUser",
-        "Remove-Item",
-    ]
-)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.lower().split())
+
+
+# Read-only, or set by the engine for its own ends: an assignment throws or changes what the rest of the script sees.
+AUTOMATIC = _words("""
+    _ args consolefilename enabledexperimentalfeatures error event eventargs eventsubscriber executioncontext false foreach home
+    host input iscoreclr islinux ismacos iswindows lastexitcode matches myinvocation nestedpromptlevel null pid profile
+    psboundparameters pscmdlet pscommandpath psculture psdebugcontext psedition pshome psitem psscriptroot pssenderinfo
+    psuiculture psversiontable pwd sender shellid stacktrace switch this true
+""")
+# Keywords that are only ever a command's name when what they belong to is missing.
+ORPHANS = _words("else elseif catch finally until")
+
+LOOK = _words("""
+    ConvertFrom-Csv ConvertFrom-Json ConvertTo-Json ForEach-Object Get-Acl Get-AuthenticodeSignature Get-BitsTransfer Get-
+    ChildItem Get-CimInstance Get-Command Get-Content Get-Date Get-DnsClientCache Get-FileHash Get-Item Get-ItemProperty Get-
+    NetFirewallRule Get-NetNeighbor Get-NetTCPConnection Get-NetUDPEndpoint Get-Process Get-ScheduledTask Get-Service Get-
+    WinEvent Group-Object Join-Path Measure-Object New-Object Out-Null Out-String Select-Object Sort-Object Split-Path Start-
+    Sleep Test-Path Where-Object Write-Output Write-Error Set-StrictMode Get-NetFirewallAddressFilter Get-LocalUser
+""")
+CHANGE = LOOK | _words("""
+    Disable-ScheduledTask Enable-ScheduledTask Invoke-CimMethod Move-Item New-Item New-ItemProperty New-NetFirewallRule
+    Register-ScheduledTask Remove-CimInstance Remove-ItemProperty Remove-NetFirewallRule Set-Acl Set-ItemProperty Set-Service
+    Start-Service Stop-Process Stop-ScheduledTask Stop-Service Unregister-ScheduledTask New-CimInstance Set-NetFirewallRule
+    Disable-LocalUser Enable-LocalUser Remove-Item
+""")
 # Windows' own console tools, called by their full name.
 TOOLS = frozenset(
     {"netstat.exe", "schtasks.exe", "reg.exe", "tasklist.exe", "sc.exe", "netsh.exe", "chcp.com", "wevtutil.exe"}

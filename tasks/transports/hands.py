@@ -36,11 +36,12 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a fetch brought: bytes written, SHA-256 as read on the host, True if the limit cut it off."""
+    """What a fetch brought: bytes written, SHA-256 as read on the host, True if the limit cut it off, what is missing in words."""
 
     size: int
     sha256: str
     cut: bool = False
+    gaps: tuple[str, ...] = ()
 
 
 Progress = Callable[[str, float], None]
@@ -95,6 +96,33 @@ class Hands(Protocol):
 
     def fetch(self, path: str, into: BinaryIO, limit: int) -> Fetched:
         """Copy a file (also /proc/PID/exe, so a deleted one) to the runner, hashed while it is read."""
+
+    def memory(self, pid: int, created: float, into: BinaryIO, limit: int) -> Fetched:
+        """Copy the readable memory of exactly that process as an ELF core file (tasks.memory), at most `limit` bytes of it.
+
+        The process is not stopped. Device mappings and the kernel's own pages are left out; `gaps` tells what is not in the copy.
+
+        Raises:
+            Refused: a kernel thread, init, hemostat itself, its ancestors or the way that it came by ("self"), or outside ("fence").
+            TargetError: it is not that process (any more), or the kernel does not let us.
+        """
+
+    def came_from(self) -> tuple[str, int] | None:
+        """The address that our connection comes from as the host sees it, and the host's port that it came to; None for a local host.
+
+        Raises:
+            Unreachable: the host does not tell: whoever is to be spared from a drop is not known.
+        """
+
+    def renew(self, own: Sequence[str]) -> str:
+        """Prove the way with a *new* connection and say what was proved; an old one may live on where no new one gets through.
+
+        Args:
+            own: addresses of the owner's; a local host, which has no connection, must get an answer from one of them.
+
+        Raises:
+            Unreachable: no new connection came about.
+        """
 
     def replace(self, path: str, data: bytes, expect_sha256: str) -> None:
         """Put new content in a file's place (temporary file, fsync, rename; owner and mode kept) if its hash still is the expected one."""

@@ -14,12 +14,14 @@ from tasks.transports import (
     local_autostarts,
     local_change,
     local_files,
+    local_memory,
     local_move,
     local_processes,
     local_sockets,
     local_walk,
 )
 from tasks.transports import local_proc as procfs
+from tasks.transports.answering import answering
 from tasks.transports.hands import Fetched, Ran, Stat
 
 _WRITABLE = ("/tmp", "/var/tmp", "/dev/shm", "/run/shm")  # noqa: S108
@@ -102,6 +104,18 @@ class LocalHands:
     def fetch(self, path: str, into: BinaryIO, limit: int) -> Fetched:
         """Copy at most `limit` bytes of a regular file or of /proc/PID/exe."""
         return local_files.fetch(path, into, limit)
+
+    def memory(self, pid: int, created: float, into: BinaryIO, limit: int) -> Fetched:
+        """Copy the readable memory of exactly that process; see local_memory.dump."""
+        return local_memory.dump(self.root, pid, created, into, limit)
+
+    def came_from(self) -> tuple[str, int] | None:
+        """None: we are here."""
+        return None
+
+    def renew(self, own: Sequence[str]) -> str:
+        """An answer to a new TCP connection from one of the owner's addresses; see tasks.transports.answering."""
+        return answering(own)
 
     def replace(self, path: str, data: bytes, expect_sha256: str) -> None:
         """New content in a file's place, if it still is the expected one; see local_change.replace."""

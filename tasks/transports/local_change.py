@@ -165,8 +165,8 @@ def signal(root: str, pid: int, created: float, number: int) -> bool:
         with refusals(f"signal process {pid}"), _handle(pid) as handle, procfs.uncovered() as proc:
             if not _same(proc, pid, created):
                 return False
-            _spare_ourselves(proc, pid)
-            _inside(proc, pid, root)
+            spare_ourselves(proc, pid)
+            inside(proc, pid, root)
             _send(handle, pid, number)
     except TargetError:
         if not procfs.exists(pid):
@@ -205,7 +205,8 @@ def _same(proc: Path, pid: int, created: float) -> bool:
         return False
 
 
-def _spare_ourselves(proc: Path, pid: int) -> None:
+def spare_ourselves(proc: Path, pid: int) -> None:
+    """Raise Refused ("self") for this process, its ancestors, init and kernel threads."""
     ours, one = {1, 2}, os.getpid()
     while one > 0 and one not in ours:
         ours.add(one)
@@ -216,7 +217,8 @@ def _spare_ourselves(proc: Path, pid: int) -> None:
         )
 
 
-def _inside(proc: Path, pid: int, root: str) -> None:
+def inside(proc: Path, pid: int, root: str) -> None:
+    """Raise Refused ("fence") for a process that neither runs nor stands below the root."""
     folder = os.path.realpath(root)
     if folder == "/":
         return

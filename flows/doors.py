@@ -8,11 +8,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from flows.inbox import Item
 from tasks import alerts, site
 from tasks.case import Request
 from tasks.choose import choose
 from tasks.model import Alert, ConfigError, Mode, Remote
 from tasks.own_path import resolve
+from tasks.serving import Sender
 from tasks.settings import Host, Site
 
 DOMAIN = r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9_-]+)+"
@@ -71,6 +73,22 @@ def by_alert(
     known = site.load(folder)
     found = alerts.parse(source, raw, known.policy.inside)
     return known, [_request(known, alert, mode, playbook) for alert in found]
+
+
+def items(known: Site, found: Sequence[Alert], name: str, sender: Sender) -> list[Item]:
+    """What a sender's alerts are in the inbox: victim and playbook chosen, and the most that they may do.
+
+    Args:
+        name: the sender's, as inventory/serve.yaml has it.
+
+    Raises:
+        ConfigError: no inventory host, or more than one, has a victim's address; no playbook answers.
+    """
+    chosen = [known.playbook(sender.playbook) if sender.playbook else choose(known, alert) for alert in found]
+    return [
+        Item(alert, _victim(known, alert.host).name, playbook.name, name, sender.most)
+        for alert, playbook in zip(found, chosen, strict=True)
+    ]
 
 
 def _request(known: Site, alert: Alert, mode: Mode, playbook: str) -> Request:

@@ -8,13 +8,24 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from flows import engine
 from flows.engine import Nobody, Watcher
-from flows.server import Server
 from tasks.case import Case, reopened
 from tasks.model import Step, StepEnd, inert
 from tasks.state import Plan
+
+
+class Pages(Protocol):
+    """Prefect's server as a run sees it."""
+
+    def ready(self) -> bool:
+        """Does it answer now?"""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long until it answers; whether it does."""
+
 
 Ask = Callable[[Plan], tuple[bool, str] | None]
 
@@ -23,13 +34,15 @@ Ask = Callable[[Plan], tuple[bool, str] | None]
 class Launch:
     """One go at an incident: who watches, whom to ask, who is at work, and which steps have had their turn.
 
-    A step has one turn in a launch, whichever lane it ran in; a finished one needs none.
+    A step has one turn in a launch, whichever lane it ran in; a finished one needs none. `stop` ends the step that is under way at its
+    next look, as refused; `rest` lets it end and begins no other.
     """
 
     watcher: Watcher = field(default_factory=Nobody)
     ask: Ask | None = None
     operator: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
+    rest: threading.Event = field(default_factory=threading.Event)
     had_turn: set[Step] = field(default_factory=set)
 
     def turn(self, case: Case, step: Step) -> StepEnd:
@@ -42,9 +55,9 @@ class Launch:
         return case.state.ends[step]
 
     def following(self, case: Case) -> Step | None:
-        """The step whose turn it is; None when all are over or the last one stopped the run."""
+        """The step whose turn it is; None when all are over, the last one stopped the run, or the launch rests."""
         step = engine.following(case)
-        return None if step in self.had_turn else step
+        return None if step in self.had_turn or self.rest.is_set() else step
 
 
 # The launch that a flow belongs to; a flow that a Prefect worker started has one of its own, with nobody at the terminal.
@@ -57,7 +70,7 @@ def urgent(case: Case, launch: Launch) -> None:
         launch.turn(case, step)
 
 
-def carry_on(folder: Path, launch: Launch, server: Server | None, patience: float) -> StepEnd | None:
+def carry_on(folder: Path, launch: Launch, server: Pages | None, patience: float) -> StepEnd | None:
     """All other steps. Before each step the lane is chosen anew: Prefect takes over once it answers, and never holds a step up.
 
     Args:
@@ -68,7 +81,7 @@ def carry_on(folder: Path, launch: Launch, server: Server | None, patience: floa
         How the last step stands; None when no step has ended.
     """
     _direct(folder, launch, lambda: server is not None and server.ready())
-    if server is not None:
+    if server is not None and not launch.rest.is_set():
         _through_prefect(folder, launch, server, patience)
         _direct(folder, launch, lambda: False)
     with reopened(folder) as case:
@@ -81,7 +94,7 @@ def _direct(folder: Path, launch: Launch, until: Callable[[], bool]) -> None:
             launch.turn(case, step)
 
 
-def _through_prefect(folder: Path, launch: Launch, server: Server, patience: float) -> None:
+def _through_prefect(folder: Path, launch: Launch, server: Pages, patience: float) -> None:
     if not server.wait(patience):
         return _unavailable(folder, launch, "its server did not answer in time")
     from flows.prefect_run import run_flow  # imported here: Prefect takes 1.5 s, which the block must not wait for

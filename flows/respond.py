@@ -55,6 +55,8 @@ async def _steps(case: Case, launch: Launch, tags: list[str]) -> StepEnd | None:
     for step in Step:
         if step in case.state.skipped:
             continue
+        if launch.rest.is_set() and not case.state.done(step):
+            break
         named = one_step.with_options(name=step.value, task_run_name=f"{step} {case.host.name}", tags=tags)
         await named(case, launch, step, return_state=True)  # type: ignore[misc]
         end = case.state.ends[step]

@@ -17,6 +17,7 @@ from flows.console import Terminal, Words, always, as_said, card, line, watching
 from flows.doors import operator
 from flows.engine import Nobody, Watcher
 from flows.launch import Launch, carry_on, urgent
+from flows.orders import STANDS_ON
 from flows.server import Server
 from tasks import expire as expiring
 from tasks import undo as undoing
@@ -27,11 +28,6 @@ from tasks.settings import Site
 from tasks.undo import Undone
 
 # Seconds to wait after the run for a Prefect that is still starting, so that its pages show the run.
-# What cannot run without a step is skipped with it.
-STANDS_ON: dict[Step, tuple[Step, ...]] = {
-    Step.TRIAGE: (Step.TRIAGE, Step.COLLECT, Step.CLEANUP, Step.VERIFY),
-    Step.COLLECT: (Step.COLLECT, Step.CLEANUP),
-}
 PATIENCE = 45.0
 
 
@@ -120,6 +116,7 @@ def decide(folder: Path, redo: Step | None, skip: Step | None, reason: str, over
             case.record("override", word=word, by=operator(), reason=reason)
         if redo:
             case.record("step.redo", step=redo, by=operator(), reason=reason)
+        case.record("resumed", by=operator(), reason=reason)
         for step in STANDS_ON.get(skip, (skip,)) if skip else ():
             case.record("step.skipped", step=step, by=operator(), reason=reason or f"{skip} was skipped")
 

@@ -56,6 +56,14 @@ class Server:
         ours = settings(self._home, self.url)
         self._before = {name: os.environ.get(name) for name in ours}
         os.environ.update(ours)
+        self._spawn(port)
+
+    def revive(self) -> None:
+        """Start a child that has died again, at the same address: a client that is already set up finds it there."""
+        if not self.foreign and not self.alive:
+            self._spawn(int(self.ui.rpartition(":")[2]))
+
+    def _spawn(self, port: int) -> None:
         log = (self._home / "server.log").open("ab")
         with log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and constant words

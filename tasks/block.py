@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from tasks import decide, neighbours
-from tasks.acts import approved, perform, propose
+from tasks.acts import Waiting, approved, perform, propose
 from tasks.case import Case, to_remote
 from tasks.firewalls import Command, Entry, Firewall, Listing
 from tasks.guarding import admit, blast_radius
@@ -66,6 +66,7 @@ def run(case: Case) -> StepEnd:
         TargetError: one device failed; what the others did is journalled and stands.
     """
     admit(case)
+    _may_act(case)
     # Without a verdict (confirm was skipped, and the guard lifted by name) nobody has looked, so a person is asked.
     found = case.state.verdict or Verdict(Decision.UNSURE, 0, ("confirm was skipped",))
     targets = [target(case, host, firewall) for host, firewall in case.firewalls()]
@@ -79,11 +80,21 @@ def run(case: Case) -> StepEnd:
     return _end(case, results, checks)
 
 
+def _may_act(case: Case) -> None:
+    """A sender that may only open incidents has come to its end here; a person may go on."""
+    if case.incident.most == "open" and not case.state.resumed:
+        raise Waiting(
+            f"alerts of {case.incident.operator} only open an incident; nothing was blocked",
+            f"look at the verdict; `hemostat resume {case.incident.id}` goes on as the playbook says",
+        )
+
+
 def _rule(case: Case, found: Verdict, looked: bool) -> Approval:
-    """The playbook's word, but a remote that many hosts use is never blocked without a person's."""
+    """The playbook's word; but an alert of a sender that may only ask, and a remote that many hosts use, want a person's."""
     rule = decide.block_approval(case.playbook, found, looked)
     many = len(neighbours.hosts_with(case.folder, case.incident.remote)) >= case.site.policy.widely_used
-    return Approval.ASK if many and rule is Approval.AUTO and case.incident.mode is Mode.LIVE else rule
+    asks = case.incident.most == "ask" or (many and case.incident.mode is Mode.LIVE)
+    return Approval.ASK if asks and rule is Approval.AUTO else rule
 
 
 def target(case: Case, host: Host, firewall: Firewall) -> Target:

@@ -17,7 +17,7 @@ from tasks.facts import Connection
 from tasks.firewalls import Firewall, load
 from tasks.fold import absorb, fold
 from tasks.journal import NAME, Journal, Record, read, sync_folder
-from tasks.model import Alert, Bug, ConfigError, Incident, Json, Mode, Refused, Remote, Step, TargetError, inert
+from tasks.model import Alert, Bug, ConfigError, Incident, Json, Mode, Most, Refused, Remote, Step, TargetError, inert
 from tasks.own_path import OwnPath
 from tasks.secrets import resolve
 from tasks.settings import Host, Playbook, Site
@@ -48,6 +48,7 @@ class Request:
     alert: Alert | None = None
     overrides: tuple[str, ...] = ()
     id: str = ""
+    most: Most = "playbook"
 
 
 class Case:
@@ -174,6 +175,7 @@ def opened(reports: Path, site: Site, request: Request, say: Say = silent) -> It
         reason=request.reason,
         alert=request.alert,
         overrides=request.overrides,
+        most=request.most,
     )
     host = {key: value for key, value in asdict(request.host).items() if key in PUBLIC}
     journal = Journal(reports / incident.id)
@@ -193,7 +195,7 @@ def reopened(folder: Path, say: Say = silent) -> Iterator[Case]:
     journal = Journal(folder)
     try:
         state = fold(journal.records)
-        with closing(Case(folder, journal, state, sites.load(Path(state.incident.site)), say)) as case:
+        with closing(Case(folder, journal, state, sites.current(Path(state.incident.site)), say)) as case:
             yield case
     finally:
         journal.close()

@@ -10,6 +10,10 @@ The vocabulary of the journal, kind by kind, with the keys of `data`:
 | verdict | verdict | confirm |
 | interval | seconds, how | triage: the beacon's interval as learnt from the samples |
 | sample | step, at, connections | confirm, triage, verify |
+| resumed | by, reason | a person, after whom the run goes on |
+| order / order.done | order, asked, by, arguments / order, answer | a person, from a page |
+| linked | incident, why | the inbox: an earlier incident of the same host |
+| alerts | count, last | the inbox: how many alerts this incident has had by now |
 | override | word, by, reason | a person who lifts a guard by its name |
 | guard | guard, override, by, seen | a guard that an override lifted |
 | plan | step, actions, digest, blast | block, cleanup, undo |
@@ -110,6 +114,7 @@ def _skipped(state: State, data: dict[str, Json]) -> None:
 
 def _redo(state: State, data: dict[str, Json]) -> None:
     """A step that is done anew takes all later ones with it: they stood on what it found."""
+    state.resumed = data["by"]
     order = list(Step)
     for step in order[order.index(Step(data["step"])) :]:
         state.ends.pop(step, None)
@@ -131,6 +136,10 @@ def _reset(state: State, data: dict[str, Json]) -> None:
 
 def _override(state: State, data: dict[str, Json]) -> None:
     state.overrides.add(data["word"])
+
+
+def _resumed(state: State, data: dict[str, Json]) -> None:
+    state.resumed = data["by"]
 
 
 def _verdict(state: State, data: dict[str, Json]) -> None:
@@ -229,6 +238,7 @@ _HANDLERS = {
     "step.skipped": _skipped,
     "step.redo": _redo,
     "override": _override,
+    "resumed": _resumed,
     "verdict": _verdict,
     "interval": _interval,
     "plan": _plan,

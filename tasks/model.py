@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address
-from typing import Any
+from typing import Any, Literal
 
 Json = Any
 Address = IPv4Address | IPv6Address
+# The most that a sender's alerts may do by themselves: open an incident and look, ask before a block, or what the playbook says.
+Most = Literal["open", "ask", "playbook"]
 
 _SEEN = "give the address that was seen on the wire, as 203.0.113.9, 203.0.113.9:443 or [2001:db8::9]:443"
 
@@ -127,7 +129,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """What is fixed when an incident opens; all else is in its journal."""
+    """What is fixed when an incident opens; all else is in its journal. `most` binds every later go at it as well."""
 
     id: str
     host: str
@@ -141,6 +143,7 @@ class Incident:
     reason: str = ""
     alert: Alert | None = None
     overrides: tuple[str, ...] = ()
+    most: Most = "playbook"
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,6 +249,11 @@ _ONE: dict[str, Callable[[Json], str]] = {
     "report.written": lambda d: f"report written: {', '.join(d['files'])}",
     "prefect": _prefect,
     "note": _note,
+    "resumed": lambda d: joined("a person let the run go on", d.get("reason")),
+    "order": lambda d: f"a person asked on a page: {d.get('asked')} (order {str(d.get('order'))[:8]})",
+    "order.done": lambda d: f"order {str(d.get('order'))[:8]}: {d.get('answer')}",
+    "linked": lambda d: joined(f"see also incident {d.get('incident')}", d.get("why")),
+    "alerts": lambda d: f"{many(d.get('count', 0), 'alert')} of this by now, the last at {d.get('last')}",
     "score": lambda _: "the drill was scored",
     "journal.healed": lambda d: (
         f"a torn last line of {size(d.get('lost_bytes', 0))} was cut off and kept in {d.get('kept_in')}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from tasks.limits import Count, KeyFile, Name, Pattern, Port, Reference
+from tasks.model import Most
 
 STRICT = {"extra": "forbid"}
 
@@ -28,7 +29,7 @@ class Sender:
     token: Reference = ""
     hmac: Reference = ""
     url_token: Reference = ""
-    most: Literal["open", "ask", "playbook"] = "playbook"
+    most: Most = "playbook"
     playbook: Annotated[str, Pattern(r"|[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "a playbook's name")] = ""
     per_minute: Count = 100
 

@@ -69,6 +69,24 @@ def load(folder: Path, today: date | None = None) -> Site:
     return site
 
 
+_LOADED: dict[Path, tuple[object, Site]] = {}
+
+
+def current(folder: Path) -> Site:
+    """The same, read again only when a file or the day is another: a service looks at every incident, and YAML is slow.
+
+    Raises:
+        BadFiles: a file has been broken since.
+    """
+    files = (*(folder / "inventory").glob("*.yaml"), *(folder / "playbooks").glob("*"))
+    stats = sorted((str(path), path.stat()) for path in files)
+    mark = (datetime.now(UTC).astimezone().date(), [(p, s.st_mtime_ns, s.st_size, s.st_ino) for p, s in stats])
+    seen = _LOADED.get(folder)
+    if seen is None or seen[0] != mark:
+        seen = _LOADED[folder] = (mark, load(folder))
+    return seen[1]
+
+
 def problems(folder: Path, today: date | None = None) -> list[Problem]:
     """Every error and warning of every file, by file and line."""
     reading = _Reading(folder, today)

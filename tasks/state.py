@@ -88,6 +88,7 @@ class State:
     flow_run: str = ""
     verify_stale: bool = False
     overrides: set[str] = field(default_factory=set)
+    resumed: str = ""
 
     def act(self, action_id: str, step: str) -> Act | None:
         """The act of that id in that step ("undo" for taking back) that still counts: none if it was taken back or done anew since."""

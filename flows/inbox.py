@@ -1,0 +1,307 @@
+"""The inbox: alerts and people's orders, on the disk before anybody is told so. Knows SQLite; must not know a step, a thread or HTTP.
+
+One file, SITE/.hemostat/inbox.db. WAL with synchronous=FULL: a transaction that has returned survives kill -9 and a power cut
+(sqlite.org/pragma.html, "synchronous"; sqlite.org/wal.html). The journal is the truth of what was done, the inbox of what was asked.
+
+Two alerts are the same event when source, event id, host and remote are the same: the second one changes nothing but the last time.
+Else alerts of one host, remote and signature fold into one incident, while that is open and for `duplicate_hours` after it closed.
+Any other alert opens an incident, linked to the last one of its host.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic_core import to_jsonable_python
+
+from tasks.case import new_id
+from tasks.journal import digest, sync_folder
+from tasks.model import Alert, Bug, HemostatError, Json, Most
+from tasks.state import typed
+
+Kind = Literal["approve", "reject", "redo", "skip", "undo", "resume", "override"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+# Events that were answered are forgotten so long after their incident closed and stopped to take duplicates.
+FORGET_AFTER = timedelta(days=30)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS incident (
+  id TEXT PRIMARY KEY, host TEXT NOT NULL, fold TEXT NOT NULL, item TEXT NOT NULL, linked TEXT NOT NULL,
+  count INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL, closed REAL
+) STRICT;
+CREATE INDEX IF NOT EXISTS incident_fold ON incident (fold, first);
+CREATE INDEX IF NOT EXISTS incident_host ON incident (host, first);
+CREATE TABLE IF NOT EXISTS event (
+  key TEXT NOT NULL, incident TEXT NOT NULL REFERENCES incident (id), PRIMARY KEY (key, incident)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS event_incident ON event (incident);
+CREATE TABLE IF NOT EXISTS ask (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, incident TEXT NOT NULL, kind TEXT NOT NULL, arguments TEXT NOT NULL,
+  who TEXT NOT NULL, at REAL NOT NULL, done REAL, answer TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX IF NOT EXISTS ask_open ON ask (incident) WHERE done IS NULL;
+"""
+
+
+class NoRoom(HemostatError):
+    """The disk is full or broken; nothing of what was asked was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One alert, with its victim and playbook chosen: what an incident is opened with. `sender` is who sent it, `most` what it may do."""
+
+    alert: Alert
+    host: str
+    playbook: str
+    sender: str
+    most: Most = "playbook"
+
+    @property
+    def fold(self) -> str:
+        """What alerts of one incident share."""
+        return digest([self.host, str(self.alert.remote), self.alert.signature])
+
+    @property
+    def event(self) -> str:
+        """What a second delivery of this very alert repeats. One id may tell of several hosts and remotes (Sentinel, Alertmanager)."""
+        return digest([self.alert.source, self.alert.id, self.host, str(self.alert.remote)])
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Where an alert went. `count` is how many different alerts the incident has; `duplicate`: it was there before."""
+
+    incident: str
+    path: str
+    duplicate: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the inbox knows of one incident. `linked` is an earlier incident of the same host, or empty."""
+
+    id: str
+    item: Item
+    linked: str
+    count: int
+    first: datetime
+    last: datetime
+    closed: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a person asked of an incident. `answer` says what became of it, once `done`."""
+
+    id: str
+    incident: str
+    kind: Kind
+    arguments: Mapping[str, Json]
+    who: str
+    at: datetime
+    done: datetime | None = None
+    answer: str = ""
+
+
+@dataclass(slots=True)
+class Inbox:
+    """The inbox of one site; safe to use from many threads. `duplicate_hours` as in inventory/serve.yaml.
+
+    Raises:
+        NoRoom: (every method that writes) the disk is full or broken; nothing was taken.
+    """
+
+    path: Path
+    duplicate_hours: float = 24
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _db: sqlite3.Connection = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path.touch(mode=0o600)
+        with self._told():
+            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                self._db.execute(f"PRAGMA {pragma}")
+            self._db.executescript(_SCHEMA)
+            sync_folder(self.path.parent)
+
+    # --- alerts ------------------------------------------------------------------------------------------------------
+
+    def accept(self, items: Sequence[Item]) -> list[Ticket]:
+        """Take alerts, all of them or none; they are on the disk when this returns.
+
+        Returns:
+            One ticket for each, in their order; the incident's id is chosen here.
+        """
+        now = self.clock()
+        with self._change() as db:
+            return [self._take(db, item, now + timedelta(milliseconds=number)) for number, item in enumerate(items)]
+
+    def _take(self, db: sqlite3.Connection, item: Item, now: datetime) -> Ticket:
+        since = (now - timedelta(hours=self.duplicate_hours)).timestamp()
+        known = "SELECT id FROM incident WHERE {} AND coalesce(closed, 9e15) > ? ORDER BY first DESC LIMIT 1"
+        found = (
+            db.execute(known.format("fold = ?"), (item.fold, since)).fetchone()
+            or db.execute(
+                known.format("id IN (SELECT incident FROM event WHERE key = ?)"), (item.event, since)
+            ).fetchone()
+        )
+        before = db.execute(known.format("host = ?"), (item.host, since)).fetchone()
+        name = found[0] if found else self._open(db, item, before[0] if before else "", now)
+        new = db.execute("INSERT OR IGNORE INTO event VALUES (?, ?)", (item.event, name)).rowcount
+        (count,) = db.execute(
+            "UPDATE incident SET count = count + ?, last = ? WHERE id = ? RETURNING count", (new, now.timestamp(), name)
+        ).fetchone()
+        return Ticket(name, f"/incidents/{name}", bool(found), count)
+
+    def _open(self, db: sqlite3.Connection, item: Item, linked: str, now: datetime) -> str:
+        while db.execute("SELECT 1 FROM incident WHERE id = ?", (name := new_id(now),)).fetchone():
+            now += timedelta(milliseconds=1)
+        at = now.timestamp()
+        row = (name, item.host, item.fold, _text(item), linked, 0, at, at, None)
+        db.execute("INSERT INTO incident VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        return name
+
+    def entry(self, incident: str) -> Entry | None:
+        """What is known of one incident; None when it came by another door."""
+        rows = self._read("SELECT * FROM incident WHERE id = ?", incident)
+        return _entry(rows[0]) if rows else None
+
+    def entries(self) -> dict[str, Entry]:
+        """Every incident of the inbox by its id: for lists."""
+        return {row["id"]: _entry(row) for row in self._read("SELECT * FROM incident ORDER BY first")}
+
+    def unfinished(self) -> list[str]:
+        """The incidents that are not closed, oldest first."""
+        return [row["id"] for row in self._read("SELECT id FROM incident WHERE closed IS NULL ORDER BY first")]
+
+    def close_incident(self, incident: str, closed: bool = True) -> None:
+        """All its steps are over; or, with False, it was taken up again."""
+        at = self.clock().timestamp() if closed else None
+        with self._change() as db:
+            db.execute("UPDATE incident SET closed = ? WHERE id = ? AND (closed IS NULL) = ?", (at, incident, closed))
+
+    # --- orders ------------------------------------------------------------------------------------------------------
+
+    def order(self, incident: str, kind: Kind, arguments: Mapping[str, Json], who: str, key: str = "") -> str:
+        """Take what a person asks; it is on the disk when this returns, and is done once.
+
+        Args:
+            arguments: as flows/orders.py reads them.
+            key: a page's own mark: a second order with the same one is the first.
+        """
+        name = digest([incident, kind, who, key])[:32] if key else secrets.token_hex(16)
+        row = (name, incident, kind, _text(arguments), who, self.clock().timestamp())
+        with self._change() as db:
+            db.execute(
+                "INSERT INTO ask (id, incident, kind, arguments, who, at) VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (id) DO NOTHING",
+                row,
+            )
+        return name
+
+    def pending(self, incident: str = "") -> list[Order]:
+        """Orders that are not done, oldest first; of one incident or of all."""
+        words = "SELECT * FROM ask WHERE done IS NULL AND (incident = ?1 OR ?1 = '') ORDER BY number"
+        return [_order(row) for row in self._read(words, incident)]
+
+    def orders(self, incident: str) -> list[Order]:
+        """All orders for one incident, oldest first."""
+        return [_order(row) for row in self._read("SELECT * FROM ask WHERE incident = ? ORDER BY number", incident)]
+
+    def done(self, order: str, answer: str) -> None:
+        """An order has been followed, or could not be: `answer` says which, in words."""
+        with self._change() as db:
+            words = "UPDATE ask SET done = ?, answer = ? WHERE id = ? AND done IS NULL"
+            db.execute(words, (self.clock().timestamp(), _clean(answer), order))
+
+    # --- the house ---------------------------------------------------------------------------------------------------
+
+    def figures(self) -> dict[str, int]:
+        """For /healthz: alerts taken, incidents, those not closed, orders not done."""
+        asked = {
+            "alerts": "SELECT coalesce(sum(count), 0) AS n FROM incident",
+            "incidents": "SELECT count(*) AS n FROM incident",
+            "open": "SELECT count(*) AS n FROM incident WHERE closed IS NULL",
+            "orders": "SELECT count(*) AS n FROM ask WHERE done IS NULL",
+        }
+        return {name: self._read(words)[0]["n"] for name, words in asked.items()}
+
+    def forget(self) -> None:
+        """Drop the events of long closed incidents; the incidents themselves stay."""
+        before = (self.clock() - timedelta(hours=self.duplicate_hours) - FORGET_AFTER).timestamp()
+        with self._change() as db:
+            db.execute("DELETE FROM event WHERE incident IN (SELECT id FROM incident WHERE closed < ?)", (before,))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._db.close()
+
+    def _read(self, words: str, *values: str) -> list[sqlite3.Row]:
+        with self._lock, self._told():
+            cursor = self._db.cursor()
+            cursor.row_factory = sqlite3.Row
+            return cursor.execute(words, values).fetchall()
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it, or nothing."""
+        with self._lock, self._told():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # SQLite itself rolls back when the disk is full
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise NoRoom(
+                f"write to {self.path}", f"{error}; nothing was taken", "make room on this disk, then send it again"
+            ) from None
+        except sqlite3.DatabaseError as error:
+            raise Bug(f"use {self.path}", str(error), "keep the file and report it") from error
+
+
+def _text(value: Any) -> str:
+    """JSON in ASCII: also text that is no valid Unicode comes back as it was."""
+    return json.dumps(to_jsonable_python(value), ensure_ascii=True)
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _entry(row: sqlite3.Row) -> Entry:
+    closed = None if row["closed"] is None else _time(row["closed"])
+    item = typed(Item, json.loads(row["item"]))
+    return Entry(row["id"], item, row["linked"], row["count"], _time(row["first"]), _time(row["last"]), closed)
+
+
+def _order(row: sqlite3.Row) -> Order:
+    done = None if row["done"] is None else _time(row["done"])
+    arguments = json.loads(row["arguments"])
+    return Order(row["id"], row["incident"], row["kind"], arguments, row["who"], _time(row["at"]), done, row["answer"])

@@ -1,0 +1,126 @@
+"""One exec channel as a stream that ends: every read has a deadline and every flood a limit. Knows channels; must not know what is said."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import time
+from collections.abc import Iterator
+
+import paramiko
+
+from tasks.model import TargetError, Unreachable, inert
+
+CHUNK = 256 * 1024
+# What a program says on standard error is for people: more than this is no message, and only the end of it is kept.
+ERROR_LIMIT, ERROR_KEPT = 16 << 20, 4096
+
+
+class Wire:
+    """An exec channel of an open connection.
+
+    Args:
+        transport: an authenticated connection.
+        command: a fixed text; all data goes by standard input.
+        where: the host's name, for messages.
+        deadline: by when (time.monotonic) the channel must be open.
+
+    Raises:
+        Unreachable: the connection broke, or the host opens no more channels.
+    """
+
+    def __init__(self, transport: paramiko.Transport, command: str, where: str, deadline: float) -> None:
+        self.where, self.errors, self._flood = where, bytearray(), 0
+        with broken(where):
+            self.channel = transport.open_session(timeout=max(0.1, deadline - time.monotonic()))
+            self.channel.exec_command(command)
+
+    def close(self) -> None:
+        """Let go of it; the program at the other end sees the end of its input."""
+        self.channel.close()
+
+    def send(self, data: bytes, deadline: float) -> None:
+        """Write all of it.
+
+        Raises:
+            TargetError: the host took too long to read it.
+            Unreachable: the connection broke.
+        """
+        sent = 0
+        with broken(self.where):
+            while sent < len(data):
+                self.channel.settimeout(self._left(deadline))
+                with contextlib.suppress(TimeoutError):
+                    sent += self.channel.send(data[sent : sent + CHUNK])
+
+    def end(self) -> None:
+        """No more input follows."""
+        with broken(self.where):
+            self.channel.shutdown_write()
+
+    def read(self, deadline: float) -> bytes:
+        """The next bytes of standard output, empty at its end; what comes on standard error meanwhile is kept aside.
+
+        Raises:
+            TargetError: nothing came until the deadline, or standard error is flooded.
+            Unreachable: the connection broke.
+        """
+        while not self.ready(deadline):
+            pass
+        with broken(self.where):
+            self.channel.settimeout(self._left(deadline))
+            return self.channel.recv(CHUNK)
+
+    def ready(self, deadline: float) -> bool:
+        """Wait for anything, and say whether standard output has more, or has ended; errors as `read`."""
+        with broken(self.where):
+            select.select([self.channel], [], [], self._left(deadline))
+            self._errors()
+            return bool(self.channel.recv_ready() or self.channel.eof_received or self.channel.closed)
+
+    def status(self, deadline: float) -> int:
+        """The exit status, once the output has ended; -1 where the host tells none."""
+        with broken(self.where):
+            self.channel.status_event.wait(self._left(deadline))
+            self._errors()
+            return self.channel.exit_status if self.channel.status_event.is_set() else -1
+
+    def said(self) -> str:
+        """The end of what came on standard error, harmless and on one line."""
+        words = bytes(self.errors).decode("utf-8", "replace").split("\n")
+        return inert("; ".join(filter(None, (word.strip() for word in words))), 500)
+
+    def _errors(self) -> None:
+        while self.channel.recv_stderr_ready():
+            part = self.channel.recv_stderr(CHUNK)
+            self._flood += len(part)
+            self.errors[:] = (self.errors + part)[-ERROR_KEPT:]
+            if self._flood > ERROR_LIMIT:
+                raise TargetError(
+                    f"listen to {self.where}",
+                    f"it flooded standard error with {self._flood} bytes",
+                    "look at it by hand",
+                )
+
+    def _left(self, deadline: float) -> float:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TargetError(f"wait for {self.where}", "the deadline is over", "is it overloaded? try again")
+        return left
+
+
+@contextlib.contextmanager
+def broken(where: str) -> Iterator[None]:
+    """Say what a broken connection means."""
+    try:
+        yield
+    except paramiko.ChannelException as error:
+        raise Unreachable(
+            f"open a channel on {where}", f"it refused: {inert(error, 200)}", "raise MaxSessions in its sshd_config"
+        ) from None
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        raise Unreachable(
+            f"talk to {where}",
+            f"the connection broke: {inert(error, 200) or type(error).__name__}",
+            "is it up? try again",
+        ) from None

@@ -67,6 +67,11 @@ TRICKS: tuple[tuple[re.Pattern[str], Sign], ...] = (
 )
 
 
+def base(path: str) -> str:
+    """The file's name in a path of either system."""
+    return path.replace("\\", "/").rpartition("/")[2] if path[1:3] == ":\\" else path.rpartition("/")[2]
+
+
 def tricks(text: str) -> Iterator[Sign]:
     """What a command line or script line does that installed software does not."""
     return (sign for pattern, sign in TRICKS if pattern.search(text))

@@ -10,6 +10,7 @@ from tasks.facts import Autostart, Process, Snapshot
 from tasks.model import Finding, inert
 from tasks.shellwords import command, interprets, mentions, script, started
 from tasks.signs import Sign, place, tricks
+from tasks.windows import autostarts as windows
 
 ATTACK = {
     "cron": "T1053.003",
@@ -44,7 +45,10 @@ _USUAL = (
 def judge(snapshot: Snapshot, context: Context) -> list[Finding]:
     """The gravest reason of each entry, the others in its words."""
     found = [(entry, list(_signs(entry, snapshot, context))) for entry in snapshot.autostarts]
-    return [_finding(entry, signs, snapshot, context) for entry, signs in found if signs]
+    return [
+        *(_finding(entry, signs, snapshot, context) for entry, signs in found if signs),
+        *windows.judge(snapshot, context),
+    ]
 
 
 Reason = tuple[str, Sign]

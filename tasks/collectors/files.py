@@ -9,7 +9,8 @@ from tasks.collectors.autostarts import files_of
 from tasks.collectors.context import Context
 from tasks.facts import FileSeen, Process, Snapshot
 from tasks.model import Finding, inert
-from tasks.signs import Sign, place
+from tasks.signs import Sign, base, place
+from tasks.windows import files as windows
 
 _PROGRAMS = ("elf", "pe")
 # Added when the file was changed near the beacon's start.
@@ -26,6 +27,9 @@ Reason = tuple[str, Sign]
 
 
 def _signs(file: FileSeen, snapshot: Snapshot, context: Context) -> Iterator[Reason]:
+    if snapshot.windows is not None:
+        yield from windows.reasons(file, snapshot, context)
+        return
     yield from _beacon(file, snapshot, context)
     if context.sha256 and file.sha256 == context.sha256:
         yield "file.hash", Sign("has the SHA-256 that the alert names", 95, "T1204.002")
@@ -76,7 +80,7 @@ def _finding(file: FileSeen, signs: list[Reason], snapshot: Snapshot, context: C
     fresh = "; it was changed within ten minutes of the beacon's start" if near else ""
     return Finding(
         rule,
-        f"{inert(file.path.rpartition('/')[2], 80)} {gravest.words}"[:600],
+        f"{inert(base(file.path), 80)} {gravest.words}"[:600],
         inert(file.path, 400),
         f"{others}{fresh}. Owner {inert(file.owner)}, {file.size} bytes, kind: {file.magic or 'other'}.",
         score,

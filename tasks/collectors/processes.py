@@ -10,7 +10,8 @@ from tasks.collectors.context import Context, parents
 from tasks.facts import Process, Snapshot
 from tasks.model import Finding, Json, inert
 from tasks.shellwords import SHELLS, mentions, script
-from tasks.signs import Sign, place, tricks
+from tasks.signs import Sign, base, place, tricks
+from tasks.windows import processes as windows
 
 _KERNEL = re.compile(
     r"^\[?(?:kworker|kthreadd|ksoftirqd|migration|rcu_(?:sched|bh|preempt|par_gp|gp|tasks\w*)|kswapd|kcompactd|khugepaged|"
@@ -49,6 +50,9 @@ def _signs(process: Process, snapshot: Snapshot, context: Context) -> Iterator[S
     yield from _talks(process, context)
     yield from _known_hash(process, context)
     yield from _hides(process)
+    if snapshot.windows is not None:
+        yield from windows.suspicions(process, snapshot, context)
+        return
     yield from _kernel_name(process)
     yield from _borrowed_name(process, context)
     yield from _where(process, context)
@@ -88,18 +92,18 @@ def _kernel_name(process: Process) -> Iterator[Suspicion]:
 def _borrowed_name(process: Process, context: Context) -> Iterator[Suspicion]:
     if not process.exe or process.memfd or context.own(process.exe).startswith(_SYSTEM):
         return
-    shown = {process.name, _base(process.exe), *(_base(word) for word in process.cmdline[:1])}
+    shown = {process.name, base(process.exe), *(base(word) for word in process.cmdline[:1])}
     if borrowed := sorted(name for name in shown if name.lower().rstrip(":") in _DAEMONS):
         words = f"is called {borrowed[0]} like a part of the system, but is no installed program"
         yield "process.borrowed_name", Sign(words, 75, "T1036.005"), "high"
     elif not _own_name(process):
-        words = f"calls itself {inert(process.name)}, but its file is {inert(_base(process.exe))}"
+        words = f"calls itself {inert(process.name)}, but its file is {inert(base(process.exe))}"
         yield "process.other_name", Sign(words, 25, "T1036.005"), "low"
 
 
 def _own_name(process: Process) -> bool:
     """A thread's or script's name differs honestly; a name that fits neither file nor script is worth a line."""
-    files = {_base(process.exe), *(_base(word) for word in process.cmdline[:3])}
+    files = {base(process.exe), *(base(word) for word in process.cmdline[:3])}
     return any(name.startswith(process.name) or process.name.startswith(name) for name in files if name)
 
 
@@ -108,7 +112,7 @@ def _where(process: Process, context: Context) -> Iterator[Suspicion]:
         yield "process.place", Sign(f"runs from a file {sign.words}", sign.score, sign.attack), _sure(sign)
     text = script(process.cmdline, process.cwd)
     if text and text != process.exe and (sign := place(text, context)):
-        attack = "T1059.004" if _base(process.cmdline[0]).lstrip("-") in SHELLS else "T1059.006"
+        attack = "T1059.004" if base(process.cmdline[0]).lstrip("-") in SHELLS else "T1059.006"
         yield "process.script", Sign(f"interprets a script {sign.words}", sign.score, attack), _sure(sign)
 
 
@@ -157,12 +161,8 @@ def _sure(sign: Sign) -> str:
     return "medium" if sign.score >= 50 else "low"
 
 
-def _base(path: str) -> str:
-    return path.rpartition("/")[2]
-
-
 def _finding(rule: str, sign: Sign, sure: str, process: Process, snapshot: Snapshot) -> Finding:
-    name = inert(process.name or _base(process.exe) or "without a name", 80)
+    name = inert(process.name or base(process.exe) or "without a name", 80)
     return Finding(
         rule,
         f"process {process.pid} ({name}) {sign.words}"[:600],

@@ -25,6 +25,13 @@ _PLAIN: dict[str, dict[str, Any]] = {
     "files": {"size": 100, "mode": 0o100644, "owner": "ada", "modified": NOW - 1e7, "changed": NOW - 1e7},
 }
 
+_WINDOWS = {
+    "preflight": {
+        "language": "FullLanguage", "admin": True, "process64": True, "build": "10.0.17763", "product": "Windows Server 2019",
+        "codepage": 437, "computer": "CASE", "user": "CASE\\ada", "boot": NOW - 1e6, "now": NOW,
+    }
+}  # fmt: skip
+
 
 def load(collector: str) -> list[dict[str, Any]]:
     """The cases of one collector: every list in every file of its folder."""
@@ -35,7 +42,8 @@ def load(collector: str) -> list[dict[str, Any]]:
 def snapshot(case: dict[str, Any]) -> Snapshot:
     """The snapshot of a case."""
     rows = {kind: [plain | row for row in case.get(kind, [])] for kind, plain in _PLAIN.items()}
-    return TypeAdapter(Snapshot).validate_python({"host": "case", "taken": NOW, "boot": NOW - 1e6} | rows)
+    windows = {"windows": _WINDOWS | case["windows"]} if "windows" in case else {}
+    return TypeAdapter(Snapshot).validate_python({"host": "case", "taken": NOW, "boot": NOW - 1e6} | rows | windows)
 
 
 def context(case: dict[str, Any]) -> Context:

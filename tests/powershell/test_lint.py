@@ -15,21 +15,25 @@ HEADER = "# hemostat case 1: looks: a case of the lint\n"
 
 @pytest.mark.parametrize("case", CASES["bad"], ids=lambda c: c["why"])
 def test_a_bad_script_is_told_with_its_line(case: dict[str, str | int]) -> None:
+    """Each bad case is named where it stands."""
     found = faults((HEADER + str(case["text"])).encode())
     assert any(f.line == case["line"] and str(case["says"]) in f.text for f in found), [str(f) for f in found]
 
 
 @pytest.mark.parametrize("case", CASES["good"], ids=lambda c: c["why"])
 def test_a_good_script_passes(case: dict[str, str]) -> None:
+    """What 5.1 takes and our rules allow is no fault."""
     assert [str(f) for f in faults((HEADER + case["text"]).encode())] == []
 
 
 @pytest.mark.parametrize("first", ["", "# a script", "# hemostat triage 1: looks"])
 def test_a_script_says_what_it_is(first: str) -> None:
+    """The first line tells the name, the version and whether it changes anything."""
     assert "first line" in str(faults(f"{first}\nGet-Date\n".encode())[0])
 
 
 def test_a_script_that_changes_may_change_but_not_fetch() -> None:
+    """A remedy may stop a process, but no script downloads."""
     header = b"# hemostat remedy 1: changes: a case of the lint\n"
     assert faults(header + b"Stop-Process -Id $number -Force") == []
     assert "fetches" in str(faults(header + b"Invoke-RestMethod $where")[0])

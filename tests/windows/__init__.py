@@ -1,0 +1,1 @@
+"""The judgement of a Windows host, below the collectors."""

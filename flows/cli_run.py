@@ -30,7 +30,7 @@ Here = Path()
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (respond, alert, plan, approve, resume, undo, expire, drill, ui):
+    for command in (respond, alert, plan, approve, resume, undo, expire, serve, drill, ui):
         app.command()(command)
 
 
@@ -156,6 +156,20 @@ def undo(
 def expire(site: SiteFolder = Here, reports: Reports = None, as_json: AsJson = False) -> None:
     """End the blocks whose time to live is over, on every device that has no clock of its own; run it from cron."""
     raise typer.Exit(runs.expire(runs.Options(reports_of(site, reports), True, False, as_json)))
+
+
+def serve(
+    listen: Annotated[str, typer.Option(help="The address to listen at, instead of inventory/serve.yaml's.")] = "",
+    port: Annotated[int | None, typer.Option(help="The port; 0 takes any.", min=0, max=65535)] = None,
+    prefect: UsePrefect = True,
+    site: SiteFolder = Here,
+    reports: Reports = None,
+) -> None:
+    """Take alerts by webhook, work on them at once, and show the review pages, until Ctrl-C or SIGTERM."""
+    from flows import serve as serving  # imported here: FastAPI takes long, and no other command has use for it
+
+    asked = serving.Asked(site.absolute(), reports_of(site, reports), listen, port, prefect)
+    raise typer.Exit(serving.run(asked, console()))
 
 
 def drill(

@@ -52,12 +52,12 @@ HostName = Annotated[str, Pattern(r"[A-Za-z0-9:][A-Za-z0-9.:-]{0,252}", "an addr
 ListName = Annotated[str, Pattern(r"[A-Za-z][A-Za-z0-9_-]{0,30}", "a letter, then letters, digits, _ - (at most 31)")]
 UserName = Annotated[str, Pattern(r"|[^\s:-][^\x00-\x1f:]{0,103}", "a user's name without controls or colons")]
 FilePath = Annotated[str, Pattern(r"(/|[A-Za-z]:\\)[^\x00-\x1f]*", "an absolute path")]
-REFERENCE = r"env:[A-Za-z_][A-Za-z0-9_]*|keyring:[^/\s]+/\S+|prefect:[a-z0-9][a-z0-9-]*"
+REFERENCE = r"env:[A-Za-z_][A-Za-z0-9_]*|keyring:[^/\s]+/\S+|file:/[^\x00-\x1f]+|prefect:[a-z0-9][a-z0-9-]*"
 Reference = Annotated[
     str,
     Pattern(
         rf"|{REFERENCE}",
-        "a reference (env:NAME, keyring:SERVICE/USER or prefect:BLOCK), never the secret itself",
+        "a reference (env:NAME, keyring:SERVICE/USER, file:/PATH or prefect:BLOCK), never the secret itself",
         hidden=True,
     ),
 ]

@@ -1,8 +1,9 @@
-"""References to secrets → their values, at the moment of use. Knows three stores; must not keep, log or show a value."""
+"""References to secrets → their values, at the moment of use. Knows four stores; must not keep, log or show a value."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, NoReturn
 
 from tasks.model import ConfigError, inert
@@ -28,7 +29,8 @@ def resolve(reference: str) -> Secret:
     """The secret that a reference names.
 
     Args:
-        reference: `env:NAME`, `keyring:SERVICE/USER` or `prefect:BLOCK` (a Prefect Secret block).
+        reference: `env:NAME`, `keyring:SERVICE/USER`, `file:/PATH` (as systemd and Docker hand them out; the line's end is none of it) or
+            `prefect:BLOCK` (a Prefect Secret block).
 
     Raises:
         ConfigError: there is no such secret; what to do, never a value.
@@ -36,7 +38,9 @@ def resolve(reference: str) -> Secret:
     store, _, name = reference.partition(":")
     if store not in _STORES or not name:
         # Not repeated: whoever wrote the secret itself here by mistake must not find it in a log.
-        raise ConfigError("a credential is not a reference", do="write env:NAME, keyring:SERVICE/USER or prefect:BLOCK")
+        raise ConfigError(
+            "a credential is not a reference", do="write env:NAME, keyring:SERVICE/USER, file:/PATH or prefect:BLOCK"
+        )
     value = _STORES[store](name)
     if not value:
         raise ConfigError(f"resolved {inert(reference)}", "it is there, but empty", "set it again")
@@ -67,6 +71,16 @@ def _keyring(name: str) -> str:
     return value
 
 
+def _file(name: str) -> str:
+    try:
+        return Path(name).read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        seen = getattr(error, "strerror", "") or "it is no text"
+        raise ConfigError(
+            f"read the secret in {inert(name)}", seen, "write it there, readable for hemostat alone"
+        ) from None
+
+
 def _prefect(name: str) -> str:
     tried = f"loaded the Prefect Secret block {inert(name)}"
     # Imported here: Prefect takes seconds to import, and its server may be down when a block must not wait.
@@ -87,4 +101,4 @@ def _prefect(name: str) -> str:
     return value
 
 
-_STORES = {"env": _env, "keyring": _keyring, "prefect": _prefect}
+_STORES = {"env": _env, "keyring": _keyring, "file": _file, "prefect": _prefect}

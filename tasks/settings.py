@@ -25,6 +25,7 @@ from tasks.limits import (
     UserName,
 )
 from tasks.model import Address, Approval, ConfigError, Remote, Step, inert, parse_address
+from tasks.serving import Serve
 from tasks.ways import Ssh, Winrm
 
 Network = IPv4Network | IPv6Network
@@ -44,7 +45,7 @@ class Host:
 
     `hostname` is the address or name to connect to, `addresses` all addresses an alert may name it by. `root` is the
     folder that stands for / on a drill's victim: nothing outside it is judged or touched. `password` and `secret` are
-    references (`env:NAME`, `keyring:SERVICE/USER`, `prefect:BLOCK`) for tasks.secrets, `key` is a private key file's path
+    references (`env:NAME`, `keyring:SERVICE/USER`, `file:/PATH`, `prefect:BLOCK`) for tasks.secrets, `key` is a private key file's path
     on the runner, `host_key` is a line as ssh-keyscan prints it, without the host. `timeout` is in seconds. `change_at_login` lets a
     driver that must change a device's configuration to read it (FortiGate's paging) do so; it is put back afterwards.
     """
@@ -220,12 +221,13 @@ class Playbook:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """All that the owner's files say. `folder` is where they stand."""
+    """All that the owner's files say. `folder` is where they stand. `serve` is as the file says, or its defaults where there is none."""
 
     folder: str
     hosts: dict[str, Host]
     policy: Policy
     playbooks: dict[str, Playbook]
+    serve: Serve = field(default_factory=Serve)
 
     def host(self, name: str) -> Host:
         """The host of that inventory name; ConfigError with the nearest names otherwise."""

@@ -14,9 +14,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from tasks import cross_checks, shapes
+from tasks import cross_checks, serving_checks, shapes
 from tasks.choose import DEFAULT
 from tasks.model import ConfigError, Json, inert
+from tasks.serving import Serve
 from tasks.settings import Host, Playbook, Policy, Site
 from tasks.yaml_lines import LIMIT, BadYaml, Document, Place
 from tasks.yaml_lines import read as read_yaml
@@ -128,8 +129,8 @@ class _Reading:
         hosts, policy, playbooks = self._hosts(), self._policy(), self._playbooks()
         if hosts is None or policy is None or playbooks is None:
             return None
-        site = Site(str(self.folder), hosts, policy, playbooks)
-        for fault in cross_checks.faults(site, self.today):
+        site = Site(str(self.folder), hosts, policy, playbooks, self._serve())
+        for fault in (*cross_checks.faults(site, self.today), *serving_checks.faults(site)):
             self.say(fault.file, self._line(fault.file, fault.place), fault.text, fault.severity)
         return site
 
@@ -234,6 +235,11 @@ class _Reading:
     def _policy(self) -> Policy | None:
         read = self._mapping("inventory/policy.yaml", needed=True)
         return None if read is None else self._typed("inventory/policy.yaml", Policy, *read)
+
+    def _serve(self) -> Serve:
+        """What it says; the defaults where it is absent, empty, or faulty, which `found` then says."""
+        document, value = self._mapping(serving_checks.FILE, needed=False) or (Document({}), {})
+        return self._typed(serving_checks.FILE, Serve, document, value) or Serve()
 
     def _typed(self, file: str, kind: type[Any], document: Document, value: Json, hidden: Sequence[str] = ()) -> Any:
         faults = shapes.faults(kind, value, hidden)

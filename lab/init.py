@@ -17,18 +17,18 @@ from contextlib import suppress
 from pathlib import Path
 
 # cron(8) of Debian ignores files in cron.d with any other character in their names.
-_CRON_NAME = re.compile(r"[A-Za-z0-9_-]+")
+CRON_NAME = re.compile(r"[A-Za-z0-9_-]+")
 _CRON_LINE = re.compile(r"(?:@\w+|(?:[\d*/,-]+\s+){4}[\d*/,-]+)\s+\w[\w-]*\s+(?P<command>/.*)")
-_EXEC_START = re.compile(r"^ExecStart=(?P<command>/.*)$", re.M)
+EXEC_START = re.compile(r"^ExecStart=(?P<command>/.*)$", re.M)
 
 
 def commands(root: Path) -> Iterator[list[str]]:
     """The argument vectors that the victim's cron.d and enabled user units would start, as the victim names the files."""
     for file in sorted((root / "etc/cron.d").glob("*")):
-        if _CRON_NAME.fullmatch(file.name):
-            yield from filter(None, map(_cron_command, _text(file).splitlines()))
+        if CRON_NAME.fullmatch(file.name):
+            yield from filter(None, map(_cron_command, text(file).splitlines()))
     for unit in sorted(root.glob("home/*/.config/systemd/user/default.target.wants/*.service")):
-        found = _EXEC_START.search(_text(unit))
+        found = EXEC_START.search(text(unit))
         if found:
             yield _words(found["command"])
 
@@ -45,7 +45,7 @@ def _words(command: str) -> list[str]:
     return []
 
 
-def _text(file: Path) -> str:
+def text(file: Path) -> str:
     try:
         return file.read_text(errors="replace") if file.is_file() else ""
     except OSError:

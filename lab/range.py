@@ -179,7 +179,8 @@ class Range:
     def alert(self) -> bytes:
         """One line of Suricata's EVE JSON about the beacon, as a sensor writes it now."""
         flows = self._order(state=True)["connections"] if self._child else []
-        return site.alert(self.plan, flows[0][1] if flows else 40000, datetime.now(UTC))
+        port = flows[0][1] if flows else 40000
+        return site.alert(self.plan.victim, self.plan.front, port, datetime.now(UTC))
 
     def write_site(self, folder: Path) -> None:
         """Write inventory/ and playbooks/ for this range into that folder."""

@@ -18,16 +18,16 @@ SECRET = "HEMOSTAT_LAB_SECRET"  # noqa: S105
 SIGNATURE = "ET MALWARE Generic Beacon CnC Checkin"
 
 
-def alert(plan: Plan, source_port: int, at: datetime) -> bytes:
+def alert(victim: str, remote: tuple[str, int], source_port: int, at: datetime) -> bytes:
     """An alert record (Suricata user guide, "EVE JSON Format": alert), one line."""
     record = {
         "timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.%f%z"),
         "flow_id": int(at.timestamp() * 1e6),
         "event_type": "alert",
-        "src_ip": plan.victim,
+        "src_ip": victim,
         "src_port": source_port,
-        "dest_ip": plan.front[0],
-        "dest_port": plan.front[1],
+        "dest_ip": remote[0],
+        "dest_port": remote[1],
         "proto": "TCP",
         "alert": {
             "action": "allowed",
@@ -44,14 +44,19 @@ def alert(plan: Plan, source_port: int, at: datetime) -> bytes:
 
 def write(plan: Plan, root: Path, folder: Path) -> None:
     """Write inventory/ and playbooks/."""
+    put(folder, _hosts(plan, root), _policy(plan), playbook(plan.interval))
+
+
+def put(folder: Path, hosts: Json, policy: Json, drill: Json) -> None:
+    """Write a site of these hosts, this policy and this playbook."""
     files = {
-        "inventory/hosts.yaml": _hosts(plan, root),
+        "inventory/hosts.yaml": hosts,
         "inventory/groups.yaml": {"drill": {"site": "laboratory", "owner": "drill"}},
         "inventory/defaults.yaml": {"timeout": 10.0},
-        "inventory/policy.yaml": _policy(plan),
-        "playbooks/drill.yaml": _playbook(plan),
+        "inventory/policy.yaml": policy,
+        "playbooks/drill.yaml": drill,
         # Every site has this one, for alerts that no other playbook matches; the drill's own alert matches drill.yaml.
-        "playbooks/beacon.yaml": _playbook(plan) | {"sources": [], "signatures": []},
+        "playbooks/beacon.yaml": drill | {"sources": [], "signatures": []},
     }
     yaml = YAML()
     yaml.default_flow_style = False
@@ -63,7 +68,6 @@ def write(plan: Plan, root: Path, folder: Path) -> None:
 
 
 def _hosts(plan: Plan, root: Path) -> Json:
-    key = paramiko.Ed25519Key(file_obj=StringIO(plan.key))
     return {
         "victim": {
             "hostname": plan.victim,
@@ -83,9 +87,15 @@ def _hosts(plan: Plan, root: Path) -> Json:
             "username": plan.username,
             "password": f"env:{PASSWORD}",
             "secret": f"env:{SECRET}",
-            "host_key": f"{key.get_name()} {key.get_base64()}",
+            "host_key": line_of(plan.key),
         },
     }
+
+
+def line_of(key: str) -> str:
+    """The public half of a private key in OpenSSH's format, as ssh-keyscan prints it without the host."""
+    found = paramiko.Ed25519Key(file_obj=StringIO(key))
+    return f"{found.get_name()} {found.get_base64()}"
 
 
 def _policy(plan: Plan) -> Json:
@@ -96,8 +106,9 @@ def _policy(plan: Plan) -> Json:
     }
 
 
-def _playbook(plan: Plan) -> Json:
-    window = max(1.5, 4 * plan.interval)
+def playbook(interval: float) -> dict[str, Json]:
+    """A playbook whose windows fit a beacon of that interval in seconds."""
+    window = max(1.5, 4 * interval)
     return {
         "description": "A drill: one host calls home, on a range that hemostat made itself.",
         "sources": ["suricata"],
@@ -105,6 +116,6 @@ def _playbook(plan: Plan) -> Json:
         "confirm": {"samples": 3, "window": window},
         "block": {"scope": "address", "minutes": 0, "cut_sessions": True, "save": True},
         "triage": {"samples": 3, "window": window},
-        "verify": {"intervals": 4, "at_least": max(2.0, 4 * plan.interval), "at_most": 60.0},
+        "verify": {"intervals": 4, "at_least": max(2.0, 4 * interval), "at_most": 60.0},
         "approvals": {"block": "auto", "cleanup": "ask"},
     }

@@ -121,7 +121,7 @@ def _innocent(root: Path) -> None:
 def _persistence(root: Path, command: str) -> None:
     unit = f"[Unit]\nDescription=Kernel worker sync\n\n[Service]\nExecStart={command}\nRestart=always\n\n"
     profile = "# ~/.profile: executed by the login shell\numask 027\nexport LANG=C.UTF-8\n"
-    keys = f"{_public_key()} anna@admin1\n{_public_key()} {ATTACKER}\n{_public_key()} deploy@ci\n"
+    keys = f"{public_key()} anna@admin1\n{public_key()} {ATTACKER}\n{public_key()} deploy@ci\n"
     cron = f"# keeps kernel workers in sync\n* * * * * ops {command} >/dev/null 2>&1\n"
     _put(root, CRON, cron)
     _put(root, UNIT, unit + "[Install]\nWantedBy=default.target\n")
@@ -157,5 +157,5 @@ def _inside(root: Path, path: str) -> Path:
     return root / path.lstrip("/")
 
 
-def _public_key() -> str:
+def public_key() -> str:
     return Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()

@@ -1,0 +1,238 @@
+"""One host of the range, from its first process on: network, files, services, orders. Knows its own part; must not know the others'.
+
+It runs in namespaces of its own (lab.netns.inside makes them) and obeys JSON orders, one a line, each answered by one line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from lab import c2
+from lab.netns import enforce, frr, heartbeat, kernel, layout, root
+from lab.netns.init import PATH, Init, wait
+from lab.netns.plan import Plan
+from lab.site import line_of
+from tasks.model import Json
+
+TICK = 0.1
+PATIENCE = 30.0
+SSHD = """ListenAddress 0.0.0.0:22
+HostKey /etc/ssh/host_key
+PidFile none
+AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/runner_key
+StrictModes no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UsePAM no
+UseDNS no
+PrintMotd no
+PrintLastLog no
+PermitRootLogin yes
+MaxStartups 200:30:400
+MaxSessions 100
+Subsystem sftp internal-sftp
+"""
+
+
+class Host:
+    """One host's process 1."""
+
+    def __init__(self, plan: Plan, folder: Path, name: str) -> None:
+        self.plan, self.folder, self.name = plan, folder, name
+        self.root = folder / "hosts" / name
+        self.init = Init(self.root, obeys=name in (layout.VICTIM, layout.CONTROL))
+        self.ticks: list[Callable[[], None]] = []
+        self.leave: list[Callable[[], None]] = []
+
+    def up(self) -> None:
+        """Network, files, services; returns when they answer."""
+        kernel.batch(layout.addresses(self.name))
+        STARTS[self.name](self)
+
+    def files(self, sshd: str = SSHD) -> None:
+        """The root folder with its mounts, and sshd's own configuration."""
+        root.mounted(self.root)
+        ssh, keys = self.root / "etc/ssh", self.plan.keys
+        for file, text in (
+            ("host_key", keys[self.name]),
+            ("sshd_config", sshd),
+            ("runner_key", public(self.plan.login)),
+        ):
+            (ssh / file).write_text(text)
+            (ssh / file).chmod(0o600 if file == "host_key" else 0o644)
+        root.owned(self.root)
+
+    def serve(self, channel: socket.socket) -> None:
+        """Tick and obey until the channel ends."""
+        orders = selectors.DefaultSelector()
+        orders.register(channel, selectors.EVENT_READ)
+        lines = channel.makefile("rwb")
+        while True:
+            if orders.select(TICK):
+                line = lines.readline()
+                if not line:
+                    return
+                lines.write(json.dumps(self.obey(json.loads(line))).encode() + b"\n")
+                lines.flush()
+            self.tick()
+
+    def tick(self) -> None:
+        self.init.tick()
+        for tick in self.ticks:
+            tick()
+
+    def obey(self, order: dict[str, Json]) -> Json:
+        """One order by its name; the answer, or what went wrong."""
+        try:
+            return ORDERS[order["do"]](self, order)
+        except (OSError, subprocess.SubprocessError) as error:
+            return {"error": f"{type(error).__name__}: {error}"}
+
+
+def public(key: str) -> str:
+    """The public line of a private key in OpenSSH's format."""
+    return f"{line_of(key)} hemostat@soc\n"
+
+
+# --- what each host starts ---------------------------------------------------------------------------------------------
+
+
+def _machine(host: Host) -> None:
+    host.files()
+    host.init.boot()
+    listens(layout.SSH)
+
+
+def _control(host: Host) -> None:
+    _machine(host)
+    kernel.forked(lambda: heartbeat.beat(layout.WEB, host.folder / "control.jsonl"))
+
+
+def _firewall(host: Host) -> None:
+    _forward()
+    _machine(host)
+    if emulated := host.plan.scenario.emulated:
+        device = enforce.start(host.plan, emulated, host.folder)
+        host.ticks.append(device.tick)
+        host.leave.append(device.save)
+    else:
+        nft = enforce.Nft(host.folder)
+        nft.load()
+        host.leave.append(nft.save)
+
+
+def _router(host: Host) -> None:
+    _forward()
+    host.files(f"{SSHD}ForceCommand /usr/bin/vtysh\n")
+    host.init.boot()
+    if "frr" in host.plan.scenario.firewalls:
+        frr.start(host.root, host.init)
+    listens(layout.SSH)
+
+
+def _internet(host: Host) -> None:
+    c2.C2(layout.C2, host.folder / "c2.jsonl")
+    c2.C2(layout.WEB, host.folder / "web.jsonl")
+
+
+STARTS: Mapping[str, Callable[[Host], None]] = {
+    layout.VICTIM: _machine,
+    layout.CONTROL: _control,
+    layout.FIREWALL: _firewall,
+    layout.ROUTER: _router,
+    layout.INTERNET: _internet,
+}
+
+
+def _forward() -> None:
+    for setting in ("ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv4/conf/all/send_redirects"):
+        with suppress(FileNotFoundError):
+            (Path("/proc/sys/net") / setting).write_text("0" if "redirects" in setting else "1")
+
+
+def listens(port: int) -> None:
+    """Wait until the port takes connections here; OSError when it does not."""
+
+    def taken() -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+        return False
+
+    if not wait(taken, 10):
+        raise OSError(f"nothing listens on port {port}")
+
+
+# --- orders ------------------------------------------------------------------------------------------------------------
+
+
+def _run(host: Host, order: dict[str, Json]) -> Json:
+    inside = (host.root / "etc/passwd").exists()
+    ran = subprocess.run(  # noqa: S603 - a laboratory's own words, within the host's namespaces
+        order["argv"],
+        input=order.get("stdin", "").encode(),
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+        env={"PATH": PATH, "HOME": "/root"},
+        preexec_fn=lambda: _within(host.root) if inside else None,
+    )
+    return {
+        "status": ran.returncode,
+        "out": ran.stdout.decode("utf-8", "replace"),
+        "err": ran.stderr.decode("utf-8", "replace"),
+    }
+
+
+def _within(folder: Path) -> None:
+    os.chroot(folder)
+    os.chdir("/")
+
+
+def _provoke(host: Host, order: dict[str, Json]) -> Json:
+    host.init.provoke()
+    return {}
+
+
+def _down(host: Host, order: dict[str, Json]) -> Json:
+    host.init.down()
+    return {}
+
+
+def _boot(host: Host, order: dict[str, Json]) -> Json:
+    host.init.boot()
+    listens(layout.SSH)
+    return {}
+
+
+ORDERS: Mapping[str, Callable[[Host, dict[str, Json]], Json]] = {
+    "run": _run,
+    "provoke": _provoke,
+    "down": _down,
+    "boot": _boot,
+}
+
+
+def live(plan: Plan, folder: Path, name: str, channel: socket.socket) -> None:
+    """A host's whole life, for process 1 of its namespaces: wait for the cables, come up, say so, serve."""
+    kernel.ends_with_parent()
+    kernel.named("/sbin/init")
+    channel.sendall(b"{}\n")
+    if not channel.recv(1):
+        return
+    host = Host(plan, folder, name)
+    host.up()
+    channel.sendall(b"{}\n")
+    try:
+        host.serve(channel)
+    finally:
+        for leave in host.leave:
+            leave()
+        sys.stderr.flush()

@@ -1,0 +1,59 @@
+"""What a range in namespaces consists of: its scenario, keys, passwords, what was planted. Knows netns.json; starts nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lab.netns import scenario as scenarios
+from lab.netns.scenario import Scenario
+from lab.sshd import new_key
+from lab.victim import Planted
+from tasks.model import ConfigError
+
+NAME = "netns.json"
+LOGINS = {"root": "root", "sudo": "hemostat", "sudo_password": "hemostat"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One range. `keys` are private host keys by host, `login` the runner's private key, all in OpenSSH's format."""
+
+    scenario: Scenario
+    keys: dict[str, str]
+    login: str
+    password: str
+    secret: str
+    planted: tuple[Planted, ...] = ()
+
+    @property
+    def username(self) -> str:
+        """Whom the runner logs in as on the victim."""
+        return LOGINS[self.scenario.login]
+
+
+def fresh(scenario: Scenario, hosts: tuple[str, ...]) -> Plan:
+    """A plan with keys and passwords of its own."""
+    keys = {name: new_key() for name in hosts}
+    return Plan(scenario, keys, new_key(), secrets.token_urlsafe(18), secrets.token_urlsafe(18))
+
+
+def save(plan: Plan, folder: Path) -> None:
+    """Write netns.json, readable by its owner alone: it has keys and passwords."""
+    handle = os.open(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        json.dump(asdict(plan), file, indent=1)
+
+
+def load(folder: Path) -> Plan:
+    """Read netns.json; ConfigError where there is none."""
+    try:
+        data = json.loads((folder / NAME).read_text("ascii"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"read {folder / NAME}", str(error), "name the folder of a drill in namespaces") from None
+    data["scenario"] = scenarios.of(data["scenario"])
+    data["planted"] = tuple(Planted(**item) for item in data["planted"])
+    return Plan(**data)

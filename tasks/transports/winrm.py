@@ -1,0 +1,168 @@
+"""Scripts and console programs on a Windows host over WinRM: bytes in, bytes out. Knows no incident and no check.
+
+A script goes in by standard input and its arguments beside it as data; nothing is ever pasted into a command line or a script. Every
+shell is deleted, whatever happens in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from winrm.exceptions import WinRMOperationTimeoutError
+
+from tasks.model import HemostatError, TargetError
+from tasks.settings import Host
+from tasks.transports import winrm_frame as frame
+from tasks.transports.hands import Ran
+from tasks.transports.winrm_errors import explained
+from tasks.transports.winrm_wire import Late, Resolve, Wire
+
+UTF8 = 65001
+# Base64 of it, in an envelope, stays below 150 KB: the limit of Windows before 2012.
+PIECE = 96 << 10
+OUTPUT_LIMIT = 512 << 20
+GRACE = 10.0
+Each = Callable[[bytes], None]
+
+
+class Client:
+    """One host. May be used by several threads: each has a session of its own, for WinRM's login belongs to the connection.
+
+    Args:
+        host: where, as whom, by which login; see `tasks.ways.Winrm`.
+        secret: resolves a credential reference, at the moment of use.
+    """
+
+    def __init__(self, host: Host, secret: Resolve) -> None:
+        self.host, self._secret = host, secret
+        self._mine = threading.local()
+        self._wires: list[Wire] = []
+
+    @property
+    def wire(self) -> Wire:
+        """This thread's session."""
+        if not hasattr(self._mine, "wire"):
+            self._mine.wire = Wire(self.host, self._secret)
+            self._wires.append(self._mine.wire)
+        wire: Wire = self._mine.wire
+        return wire
+
+    @property
+    def clock_skew(self) -> float | None:
+        """How many seconds the host's clock is ahead of ours, to a second; None before its first answer."""
+        return self.wire.skew
+
+    def close(self) -> None:
+        """Let go of every connection; the next call opens a new one."""
+        for wire in self._wires:
+            wire.reset()
+
+    def run_script(self, script: bytes, data: bytes, deadline: float = 120.0) -> bytes:
+        """Run a PowerShell script and return what it returns, as UTF-8.
+
+        Args:
+            script: its text, with `param([string]$Json)`; what it outputs are strings.
+            data: its arguments, JSON.
+            deadline: seconds until it must have ended.
+
+        Raises:
+            winrm_frame.Blocked: PowerShell is in constrained language mode.
+            TargetError: it failed, did not end, or its answer came damaged.
+            Unreachable: the host does not answer or does not let us in.
+        """
+        printed = bytearray()
+        ran = self._powershell(script, data, deadline, printed.extend)
+        return self._framed(ran, bytes(printed))
+
+    def stream_script(self, script: bytes, data: bytes, deadline: float, each: Each) -> bytes:
+        """As `run_script`, for a script that prints lines before its framed answer: `each` gets every whole line as it comes."""
+        rest = bytearray()
+
+        def sort(piece: bytes) -> None:
+            rest.extend(piece)
+            while not rest.startswith(b"BEGIN ") and b"\n" in rest:
+                line, _, after = bytes(rest).partition(b"\n")
+                rest[:] = after
+                each(line.rstrip(b"\r"))
+
+        ran = self._powershell(script, data, deadline, sort)
+        return self._framed(ran, bytes(rest))
+
+    def run_console(self, command: str, deadline: float = 60.0) -> Ran:
+        """Run one fixed command line in cmd: for a host that has no PowerShell for us. Never put data into it.
+
+        Raises:
+            TargetError: it did not end in `deadline` seconds.
+            Unreachable: the host does not answer or does not let us in.
+        """
+        out = bytearray()
+        tried = f"run {command.split()[0]} on {self.host.name}"
+        return self._run(tried, (command, ()), b"", deadline, out.extend, out)
+
+    def _powershell(self, script: bytes, data: bytes, deadline: float, each: Each) -> Ran:
+        line = (frame.POWERSHELL, frame.bootstrap())
+        return self._run(f"run a script on {self.host.name}", line, frame.packed(script, data), deadline, each)
+
+    def _framed(self, ran: Ran, printed: bytes) -> bytes:
+        what = f"run a script on {self.host.name}"
+        error = frame.told(ran.err)
+        if why := frame.blocked(ran.status, printed, error):
+            raise frame.Blocked(what, why, "only console tools can look; allow scripts by policy for the whole picture")
+        if ran.status and not printed.rstrip().endswith(b"END"):
+            seen = error or f"it ended with status {ran.status} and no answer"
+            raise TargetError(what, seen, "look at the host by hand")
+        return frame.unframed(printed, what)
+
+    def _run(
+        self,
+        tried: str,
+        line: tuple[str, Sequence[str]],
+        stdin: bytes,
+        deadline: float,
+        each: Each,
+        out: bytearray | None = None,
+    ) -> Ran:
+        wire = self.wire
+        wire.until = time.monotonic() + deadline
+        err = bytearray()
+        with explained(wire, tried), _shell(wire) as shell:
+            command = wire.patiently(lambda: wire.run_command(shell, *line, console_mode_stdin=False))
+            for at in range(0, len(stdin), PIECE):
+                wire.send_command_input(shell, command, stdin[at : at + PIECE], end=at + PIECE >= len(stdin))
+            status = _drained(wire, shell, command, each, err)
+            wire.cleanup_command(shell, command)
+        return Ran(status, bytes(out or b""), bytes(err))
+
+
+@contextlib.contextmanager
+def _shell(wire: Wire) -> Iterator[str]:
+    """A remote shell for one `with` block. It is deleted at the end; what hinders that does not hide what happened in it."""
+    shell = wire.patiently(lambda: wire.open_shell(codepage=UTF8))
+    try:
+        yield shell
+    finally:
+        wire.until = max(wire.until, time.monotonic() + GRACE)
+        with contextlib.suppress(HemostatError), explained(wire, "delete the remote shell"):
+            wire.close_shell(shell, close_session=False)
+
+
+def _drained(wire: Wire, shell: str, command: str, each: Each, err: bytearray) -> int:
+    """Fetch the output until the command ends; its exit status."""
+    size = 0
+    while True:
+        if wire.left() <= 0:
+            raise Late
+        try:
+            out, more, status, done = wire.get_command_output_raw(shell, command)
+        except WinRMOperationTimeoutError:
+            continue
+        each(out)
+        err += more
+        size += len(out) + len(more)
+        if size > OUTPUT_LIMIT:
+            raise TargetError("fetch the output", f"{size} bytes and no end", "look at the host by hand")
+        if done:
+            return status

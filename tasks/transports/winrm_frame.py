@@ -1,0 +1,138 @@
+"""What goes into PowerShell and what comes out of it, as text: bootstrap, frame, CLIXML. Pure; must not know any connection.
+
+CLIXML is MS-PSRP 2.2.5's serialisation; `_xHHHH_` is one UTF-16 unit (MS-PSRP 2.2.5.3.2).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import hashlib
+import re
+import zlib
+from functools import cache
+from html import unescape
+from importlib.resources import files
+
+from tasks.model import TargetError, inert
+
+# The largest answer of a script that is unpacked.
+LARGEST = 256 << 20
+# cmd's exit code for a program that it does not find.
+NOT_FOUND = 9009
+POWERSHELL = "powershell.exe"
+FLAGS = ("-NoLogo", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-EncodedCommand")
+_HEAD = re.compile(rb"BEGIN (\d{1,10}) ([0-9A-Fa-f]{64})\r?\n")
+_ERROR = re.compile(r'<S S="Error">(.*?)</S>', re.DOTALL)
+_UNIT = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_LINES = 6
+
+
+class Blocked(TargetError):
+    """No script of ours can run: PowerShell is not in FullLanguage mode, or not there. The caller falls back to console tools."""
+
+
+@cache
+def shipped(name: str) -> bytes:
+    """The text of a script that stands beside this module: `boot`, `stat` or `chunks`."""
+    return files("tasks.transports").joinpath(f"winrm_{name}.ps1").read_bytes()
+
+
+@cache
+def bootstrap() -> tuple[str, ...]:
+    """PowerShell's arguments that start the bootstrap; comments and indentation are left out."""
+    lines = (line.strip() for line in shipped("boot").decode("ascii").splitlines())
+    text = "\n".join(line for line in lines if line and not line.startswith("#"))
+    return *FLAGS, base64.b64encode(text.encode("utf-16-le")).decode()
+
+
+def packed(script: bytes, data: bytes) -> bytes:
+    """Standard input for the bootstrap: the script and its arguments (JSON), a line each. Nothing is pasted into a script."""
+    return b"".join(base64.b64encode(gzip.compress(part, 9, mtime=0)) + b"\n" for part in (script, data))
+
+
+def framed(answer: bytes) -> bytes:
+    """`answer` as the bootstrap prints it."""
+    lines = base64.encodebytes(gzip.compress(answer, 6, mtime=0)).replace(b"\n", b"\r\n")
+    return b"BEGIN %d %s\r\n%sEND\r\n" % (len(answer), hashlib.sha256(answer).hexdigest().upper().encode(), lines)
+
+
+def unframed(printed: bytes, what: str) -> bytes:
+    """The answer in a frame.
+
+    Args:
+        printed: all of standard output; a UTF-8 byte order mark before it is let pass.
+        what: was tried, for the error.
+
+    Raises:
+        TargetError: there is no frame, it is cut, mixed with other output, or its length or hash is wrong.
+    """
+    printed = printed.removeprefix(b"\xef\xbb\xbf")
+    head = _HEAD.search(printed)
+    if not head:
+        raise _broken(what, f"no framed answer came, but {_start(printed)}")
+    if head.start():
+        raise _broken(what, f"the answer is mixed with other output: {_start(printed[: head.start()])}")
+    body, ended, rest = printed[head.end() :].partition(b"END")
+    if not ended:
+        raise _broken(what, f"the answer is cut: its end is missing after {len(printed)} bytes")
+    if rest.strip():
+        raise _broken(what, f"the answer is mixed with other output: {_start(rest.strip())}")
+    return _checked(body, int(head[1]), head[2].decode().lower(), what)
+
+
+def _checked(body: bytes, length: int, digest: str, what: str) -> bytes:
+    if length > LARGEST:
+        raise _broken(what, f"the answer would have {length} bytes, and {LARGEST} are the limit")
+    try:
+        unpacker = zlib.decompressobj(wbits=31)
+        answer = unpacker.decompress(base64.b64decode(b"".join(body.split()), validate=True), length + 1)
+    except (binascii.Error, zlib.error):
+        raise _broken(what, "the answer is damaged: it cannot be unpacked") from None
+    if len(answer) != length:
+        raise _broken(what, f"the answer is damaged: {len(answer)} bytes unpacked, {length} were announced")
+    if hashlib.sha256(answer).hexdigest() != digest:
+        raise _broken(what, "the answer is damaged: its hash is wrong")
+    return answer
+
+
+def _broken(what: str, seen: str) -> TargetError:
+    return TargetError(what, seen, "try again; if it stays so, something between changes the output")
+
+
+def _start(printed: bytes) -> str:
+    return repr(inert(printed[:120].decode("utf-8", "replace"))) if printed else "nothing"
+
+
+def blocked(status: int, printed: bytes, error: str) -> str:
+    """Why no script can run there at all; empty when that is not what happened."""
+    if printed.startswith(b"LANGUAGE ") or "ConstrainedLanguage" in error:
+        return "PowerShell is in constrained language mode there (AppLocker or WDAC)"
+    return "there is no powershell.exe in its path" if status == NOT_FOUND else ""
+
+
+def told(err: bytes) -> str:
+    """The error text in PowerShell's standard error, on one line and harmless; empty when it holds none.
+
+    All `<S S="Error">` of all documents, `_xHHHH_` decoded; progress and other streams are left out. What is no CLIXML is taken as text.
+    """
+    text = _decoded(err)
+    if "#< CLIXML" in text or "<Objs " in text:
+        text = "".join(_unescaped(piece) for piece in _ERROR.findall(text))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return inert(" ".join(lines[:_LINES]), 500)
+
+
+def _decoded(raw: bytes) -> str:
+    """UTF-8, else the code page that Chinese Windows uses."""
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("gb18030", "replace")
+
+
+def _unescaped(piece: str) -> str:
+    """XML's escapes first, then PowerShell's; two units may be one character beyond the basic plane."""
+    units = _UNIT.sub(lambda unit: chr(int(unit[1], 16)), unescape(piece))
+    return units.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -1,0 +1,21 @@
+# hemostat stat
+# One file's size, times and SHA-256. Reads only; the file may be open elsewhere for writing or deletion.
+param([string]$Json)
+$ErrorActionPreference = 'Stop'
+$want = ConvertFrom-Json $Json
+$item = Get-Item -LiteralPath $want.path -Force
+$stream = New-Object IO.FileStream($item.FullName, [IO.FileMode]::Open, [IO.FileAccess]::Read, [IO.FileShare]'ReadWrite, Delete')
+try {
+    $hash = (New-Object Security.Cryptography.SHA256CryptoServiceProvider).ComputeHash($stream)
+    $size = $stream.Length
+} finally {
+    $stream.Close()
+}
+ConvertTo-Json -Compress -InputObject @{
+    path = $item.FullName
+    size = $size
+    sha256 = [BitConverter]::ToString($hash).Replace('-', '').ToLowerInvariant()
+    modified = $item.LastWriteTimeUtc.ToString('o')
+    created = $item.CreationTimeUtc.ToString('o')
+    attributes = "$($item.Attributes)"
+}

@@ -19,17 +19,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from flows.inbox_nouns import KINDS, Entry, Item, Kind, Order, Ticket
 from tasks.case import new_id
 from tasks.journal import digest, sync_folder
-from tasks.model import Alert, Bug, HemostatError, Json, Most
+from tasks.model import Bug, HemostatError, Json
 from tasks.state import typed
 
-Kind = Literal["approve", "reject", "redo", "skip", "undo", "resume", "override"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+__all__ = ["KINDS", "Entry", "Inbox", "Item", "Kind", "NoRoom", "Order", "Ticket"]
+
 # Events that were answered are forgotten so long after their incident closed and stopped to take duplicates.
 FORGET_AFTER = timedelta(days=30)
 
@@ -54,64 +55,6 @@ CREATE INDEX IF NOT EXISTS ask_open ON ask (incident) WHERE done IS NULL;
 
 class NoRoom(HemostatError):
     """The disk is full or broken; nothing of what was asked was taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One alert, with its victim and playbook chosen: what an incident is opened with. `sender` is who sent it, `most` what it may do."""
-
-    alert: Alert
-    host: str
-    playbook: str
-    sender: str
-    most: Most = "playbook"
-
-    @property
-    def fold(self) -> str:
-        """What alerts of one incident share."""
-        return digest([self.host, str(self.alert.remote), self.alert.signature])
-
-    @property
-    def event(self) -> str:
-        """What a second delivery of this very alert repeats. One id may tell of several hosts and remotes (Sentinel, Alertmanager)."""
-        return digest([self.alert.source, self.alert.id, self.host, str(self.alert.remote)])
-
-
-@dataclass(frozen=True, slots=True)
-class Ticket:
-    """Where an alert went. `count` is how many different alerts the incident has; `duplicate`: it was there before."""
-
-    incident: str
-    path: str
-    duplicate: bool
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What the inbox knows of one incident. `linked` is an earlier incident of the same host, or empty."""
-
-    id: str
-    item: Item
-    linked: str
-    count: int
-    first: datetime
-    last: datetime
-    closed: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a person asked of an incident. `answer` says what became of it, once `done`."""
-
-    id: str
-    incident: str
-    kind: Kind
-    arguments: Mapping[str, Json]
-    who: str
-    at: datetime
-    done: datetime | None = None
-    answer: str = ""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from flows import cli_read, cli_run
+from flows import cli_read, cli_run, imports
 from flows.cli_out import CODES_HELP, complain
 from tasks.model import HemostatError
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 cli_run.add_to(app)
 cli_read.add_to(app)
+imports.add_to(app)
 
 
 def main() -> None:

@@ -1,0 +1,99 @@
+"""Pasted console output, in two languages and three encodings: what is in it is read, and nothing is invented."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.model import ConfigError
+from tasks.windows.columns import cut
+from tasks.windows.pasted import decoded, read
+from tests.cli.house import say
+
+FOLDER = Path(__file__).parent / "pastes"
+CHINESE = (FOLDER / "chinese.txt").read_text("utf-8")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "gb18030"])
+def test_chinese_in_every_encoding_that_windows_writes(encoding: str) -> None:
+    """A console's GBK, wmic's UTF-16 and an editor's UTF-8 say the same."""
+    found = read(CHINESE.encode(encoding), 100.0)
+    assert found.read == {"netstat": 6, "tasklist": 2, "wmic": 2}
+    beacon = next(p for p in found.processes if p.pid == 4711)
+    assert (beacon.name, beacon.exe, beacon.user, beacon.ppid) == (
+        "svchost.exe",
+        r"C:\Users\Public\svchost.exe",
+        "LAB\\张三",
+        900,
+    )
+    assert beacon.cmdline == ('"C:\\Users\\Public\\svchost.exe" a=b',)
+    assert [(c.remote, c.remote_port, c.state, c.pid) for c in found.connections] == [
+        ("0.0.0.0", 0, "LISTEN", 892),
+        ("203.0.113.9", 443, "ESTABLISHED", 4711),
+        ("203.0.113.90", 443, "ESTABLISHED", 4000),
+        ("::1", 445, "ESTABLISHED", 4),
+        ("2001:db8:9::7", 443, "TIME_WAIT", None),
+        ("", 0, "NONE", 1200),
+    ]
+
+
+def test_english_with_the_programs_of_netstat_b_and_wmics_table() -> None:
+    """The program in brackets belongs to the socket above it; columns are as wide as wmic made them."""
+    found = read((FOLDER / "english.txt").read_bytes(), 0.0)
+    assert found.read == {"netstat": 4, "tasklist": 2, "wmic": 2, "netstat -b": 3}
+    beacon = next(p for p in found.processes if p.pid == 6120)
+    assert (beacon.user, beacon.ppid) == ("LAB\\ada", 4)
+    assert beacon.exe == r"C:\Users\ada\AppData\Local\Temp\update.exe"
+    assert [c.state for c in found.connections] == ["LISTEN", "SYN_SENT", "CLOSE_WAIT", "NONE"]
+
+
+def test_commas_in_wmics_csv_belong_to_the_command() -> None:
+    """wmic quotes nothing."""
+    found = read((FOLDER / "wmic.csv").read_bytes(), 0.0)
+    assert [(p.pid, p.exe, p.cmdline) for p in found.processes] == [
+        (77, r"C:\a\b.exe", (r"C:\a\b.exe -x 1,2",)),
+        (0, "", ()),
+    ]
+
+
+def test_columns_are_cells_of_a_console() -> None:
+    """A Chinese character takes two."""
+    assert cut("微信.exe  4000", [(0, 8), (9, 14)]) == ["微信.exe", "4000"]
+
+
+@pytest.mark.parametrize("raw", [b"", b"hello\n", b"\xff\xff\xff\x81", b"TCP 1.2.3.4:99999 5.6.7.8:1 X 3\n"])
+def test_what_is_no_paste_is_told(raw: bytes) -> None:
+    """Nothing found is an error that says what to paste, never an empty all-clear."""
+    with pytest.raises(ConfigError, match="pasted output"):
+        read(raw, 0.0)
+
+
+@given(st.binary(max_size=400) | st.text(max_size=400).map(str.encode))
+def test_no_bytes_are_too_odd(raw: bytes) -> None:
+    """Hostile bytes are read or refused, nothing else."""
+    try:
+        decoded(raw)
+        read(raw, 0.0)
+    except ConfigError:
+        pass
+
+
+def test_the_command_tells_what_it_saw_and_what_it_could_not() -> None:
+    """A masquerading svchost that talks to the alert's address is loud; what no paste shows is named."""
+    said = say("import", "netstat", str(FOLDER / "chinese.txt"), "--remote", "203.0.113.9", "--json")
+    told = json.loads(said.out)
+    assert said.code == 0
+    loud = {f["rule"] for f in told["findings"] if f["score"] >= 50}
+    assert {"process.masquerade", "process.talks", "process.parent", "connection.remote"} <= loud
+    assert [c["remote"] for c in told["outside"]] == ["203.0.113.9", "203.0.113.90", "2001:db8:9::7"]
+    assert len(told["unseen"]) == 4
+
+
+def test_the_command_refuses_another_kind_and_a_missing_file() -> None:
+    """Plain words, exit code 2."""
+    assert say("import", "lsof", "x").code == 2
+    assert "name a readable file" in say("import", "netstat", "/nowhere/x").text

@@ -11,7 +11,7 @@ import typer
 from flows import doors, runs
 from flows.cli_out import CODES, AsJson, IncidentId, Reports, SiteFolder, console, facts, reports_of
 from tasks.case import find, load_state
-from tasks.model import ConfigError, Step
+from tasks.model import ConfigError, Consent, Step
 
 Yes = Annotated[
     bool, typer.Option("--yes", help="Approve without asking; the card is shown and journalled all the same.")
@@ -138,7 +138,7 @@ def resume(
 
 def undo(
     incident: IncidentId,
-    step: Annotated[Step | None, typer.Option(help="block or cleanup; default both.")] = None,
+    step: Annotated[Consent | None, typer.Option(help="block, isolate or cleanup; default all.")] = None,
     override: Override = None,
     yes: Yes = False,
     site: SiteFolder = Here,
@@ -146,10 +146,10 @@ def undo(
     as_json: AsJson = False,
 ) -> None:
     """Take back what hemostat changed, last act first; show what cannot be taken back."""
-    if step not in (None, Step.BLOCK, Step.CLEANUP):
-        raise ConfigError(f"{step} changes nothing", do="undo --step block or --step cleanup")
+    if step not in (None, Consent.BLOCK, Consent.ISOLATE, Consent.CLEANUP):
+        raise ConfigError(f"{step} changes nothing", do="undo --step block, --step isolate or --step cleanup")
     folder = find(reports_of(site, reports), incident)
-    steps = (step,) if step else (Step.CLEANUP, Step.BLOCK)
+    steps = (step,) if step else (Consent.CLEANUP, Consent.ISOLATE, Consent.BLOCK)
     raise typer.Exit(runs.undo(folder, steps, tuple(override or ()), runs.Options(folder.parent, yes, False, as_json)))
 
 

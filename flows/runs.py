@@ -145,7 +145,7 @@ def approve(folder: Path, yes: bool, reason: str, out: Console) -> list[dict[str
         return [{"step": p.step, "digest": p.digest, "approved": yes, "by": operator()} for p in open_plans]
 
 
-def undo(folder: Path, steps: Sequence[Step], overrides: tuple[str, ...], options: Options) -> int:
+def undo(folder: Path, steps: Sequence[str], overrides: tuple[str, ...], options: Options) -> int:
     """Take back those steps' acts and say what became of each."""
     words = words_of(load_state(folder))
     with _stage(options, words) as (launch, out), _laboratory(folder), reopened(folder) as case:

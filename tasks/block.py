@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from tasks import decide, neighbours
+from tasks import decide, neighbours, on_host
 from tasks.acts import Waiting, approved, perform, propose
 from tasks.case import Case, to_remote
 from tasks.firewalls import Command, Entry, Firewall, Listing
@@ -19,6 +19,7 @@ from tasks.model import (
     HemostatError,
     Look,
     Mode,
+    Outcome,
     Receipt,
     Remote,
     Result,
@@ -69,15 +70,31 @@ def run(case: Case) -> StepEnd:
     _may_act(case)
     # Without a verdict (confirm was skipped, and the guard lifted by name) nobody has looked, so a person is asked.
     found = case.state.verdict or Verdict(Decision.UNSURE, 0, ("confirm was skipped",))
-    targets = [target(case, host, firewall) for host, firewall in case.firewalls()]
-    plan = propose(case, Step.BLOCK, [_action(t) for t in targets], blast_radius(case))
+    targets = [target(case, host, firewall) for host, firewall in _firewalls(case)]
+    mine = [on_host.block_action(case)] if case.playbook.block.on_host else []
+    plan = propose(case, Step.BLOCK, [*(_action(t) for t in targets), *mine], blast_radius(case))
     looked = any(r.kind == "sample" for r in case.state.records)
     approved(case, plan, _rule(case, found, looked))
     results = _on_all(targets, lambda t: _block(case, t))
-    checks = [check for result in results for check in result.checks] + [_at_host(case)]
+    checks = [check for result in results for check in result.checks]
+    # The firewalls wait for nothing on the host, and a wait for the isolation's approval loses no proof of theirs.
+    own = [on_host.block(case, action) for action in mine]
+    checks += [*(check for _, check in own), _at_host(case)]
     for check in checks:
         case.record("check", step=Step.BLOCK, check=check)
-    return _end(case, results, checks)
+    receipts = [receipt for receipt, _ in own]
+    try:
+        end = _end(case, results, checks, receipts)
+    except HemostatError:
+        # No firewall could be told: then the isolation is all that there is.
+        on_host.isolated(case, StepEnd(Step.BLOCK, Outcome.FAILED, "not blocked"))
+        raise
+    return on_host.isolated(case, end)
+
+
+def _firewalls(case: Case) -> list[tuple[Host, Firewall]]:
+    """All of them; none is no fault where the host itself is to deny the remote."""
+    return [] if case.playbook.block.on_host and not case.host.firewalls else case.firewalls()
 
 
 def _may_act(case: Case) -> None:
@@ -250,12 +267,19 @@ def _at_host(case: Case) -> Check:
     return decide.host_check(sum(s.state == "ESTABLISHED" for s in sockets))
 
 
-def _end(case: Case, results: list[Blocked], checks: list[Check]) -> StepEnd:
+def _end(case: Case, results: list[Blocked], checks: list[Check], own: list[Receipt | None]) -> StepEnd:
     errors = [r.error for r in results if r.error]
-    if errors and len(errors) == len(results):
+    done = [receipt for receipt in own if receipt]
+    if errors and len(errors) == len(results) and not done:
         raise errors[0]
-    names = ", ".join(r.target.host.name for r in results if not r.error)
-    changed = sum(bool(r.receipt and r.receipt.changed) for r in results)
+    if not results and not done:
+        raise TargetError(
+            f"block on {case.host.name} itself", checks[0].observed, "give the host a firewall, or fix that"
+        )
+    names = ", ".join(
+        [*(r.target.host.name for r in results if not r.error), *([f"{case.host.name} itself"] if done else [])]
+    )
+    changed = sum(bool(r and r.changed) for r in (*(r.receipt for r in results), *done))
     remote: Remote = case.incident.remote
     did = f"{remote.address} is denied on {names}"
     return decide.outcome_of(Step.BLOCK, checks, changed, did, f"{did}: it was before, by no act of ours")

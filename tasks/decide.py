@@ -26,6 +26,7 @@ GATES: tuple[tuple[str, Needs, str | None], ...] = (
     (Step.REPORT, "nothing", None),
     ("undo cleanup", "nothing", None),
     ("undo block", "verified", "unverified"),
+    ("undo isolate", "verified", "unverified"),
 )
 
 _MISSING: dict[Needs, tuple[str, str]] = {

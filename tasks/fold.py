@@ -16,10 +16,10 @@ The vocabulary of the journal, kind by kind, with the keys of `data`:
 | alerts | count, last | the inbox: how many alerts this incident has had by now |
 | override | word, by, reason | a person who lifts a guard by its name |
 | guard | guard, override, by, seen | a guard that an override lifted |
-| plan | step, actions, digest, blast | block, cleanup, undo |
+| plan | step, actions, digest, blast | block, cleanup, undo; "isolate" within block, "memory" within collect |
 | approval.reset | step | undo: an earlier answer no longer counts |
 | approval.asked / .given / .refused | step, digest, by, via, reason | block, cleanup, undo; a person |
-| intent / receipt | step, action, before / step, receipt | every act; step is "undo" for one that takes back |
+| intent / receipt | step, action, before / step, receipt | every act; step "undo" takes back, "isolate" is within block |
 | check | step, check | block (proof), verify, undo |
 | reading / finding | artefact, path, sha256, size, unseen / finding | triage (phase "first"), verify (phase "again") |
 | evidence / evidence.sealed | evidence / manifest, sha256, items, bytes | collect |
@@ -38,6 +38,8 @@ from collections.abc import Iterable
 
 from tasks.journal import Record
 from tasks.model import (
+    ISOLATE,
+    MEMORY,
     Action,
     Bug,
     Check,
@@ -119,7 +121,12 @@ def _redo(state: State, data: dict[str, Json]) -> None:
     for step in order[order.index(Step(data["step"])) :]:
         state.ends.pop(step, None)
         state.skipped.pop(step, None)
-        _forget_answers(state, step)
+        for asked in (step, *_WITHIN.get(step, ())):
+            _forget_answers(state, asked)
+
+
+# What is asked about by itself within a step.
+_WITHIN = {Step.BLOCK: (ISOLATE,), Step.COLLECT: (MEMORY,)}
 
 
 def _forget_answers(state: State, step: str) -> None:

@@ -61,6 +61,7 @@ Reference = Annotated[
         hidden=True,
     ),
 ]
+SamplesPassword = Annotated[str, Pattern(r"[!-~]{1,64}", "1 to 64 ASCII letters, digits or marks")]
 KeyFile = Annotated[
     str, Pattern(r"|[~/][^\x00-\x1f]*", "the path of a private key file (/… or ~/…), never the key itself", hidden=True)
 ]

@@ -51,6 +51,25 @@ class Step(StrEnum):
     REPORT = "report"
 
 
+# The acts of isolation have a name of their own beside the steps', so that it is asked about, and taken back, by itself.
+ISOLATE = "isolate"
+# So has the plan to copy processes' memory, which is part of collect.
+MEMORY = "memory"
+
+
+class Consent(StrEnum):
+    """What a playbook's `approvals` may name: the steps, and the isolation of the host, which is part of block."""
+
+    CONFIRM = "confirm"
+    BLOCK = "block"
+    ISOLATE = ISOLATE
+    TRIAGE = "triage"
+    COLLECT = "collect"
+    CLEANUP = "cleanup"
+    VERIFY = "verify"
+    REPORT = "report"
+
+
 class Mode(StrEnum):
     """LIVE touches real things; DRILL is fenced to a laboratory's folder."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tasks.case import incidents, load_state
 from tasks.journal import NAME, first_data
-from tasks.model import Remote, Step
+from tasks.model import ISOLATE, Action, Json, Remote, Step
 from tasks.state import Act, State
 
 
@@ -36,8 +36,10 @@ def wanting(folder: Path, act: Act, now: datetime) -> list[str]:
 
 
 def blocks(state: State) -> list[Act]:
-    """Blocks that stand for this incident, whether it made them or found them."""
-    return [a for a in state.acts if a.step == Step.BLOCK and not a.superseded and a.receipt and a.receipt.ok]
+    """Blocks (and isolations) that stand for this incident, whether it made them or found them."""
+    return [
+        a for a in state.acts if a.step in (Step.BLOCK, ISOLATE) and not a.superseded and a.receipt and a.receipt.ok
+    ]
 
 
 def due(state: State, act: Act, now: datetime) -> bool:
@@ -55,4 +57,12 @@ def due(state: State, act: Act, now: datetime) -> bool:
 
 
 def _same(one: Act, other: Act) -> bool:
-    return one.action.on == other.action.on and dict(one.action.facts) == dict(other.action.facts)
+    """The same entry on the same device. A host is isolated once, whatever each incident spares."""
+    first, second = one.action, other.action
+    alike = one.step == ISOLATE or _entry(first) == _entry(second)
+    return first.on == second.on and first.kind == second.kind and alike
+
+
+def _entry(action: Action) -> dict[str, Json]:
+    """What stands there, without whose it is and for how long."""
+    return {key: value for key, value in action.facts.items() if key not in ("incident", "minutes")}

@@ -7,6 +7,7 @@ from datetime import date
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, ClassVar, Literal
 
+from tasks.isolate_rule import IsolateRule
 from tasks.limits import (
     Count,
     FilePath,
@@ -21,10 +22,11 @@ from tasks.limits import (
     Port,
     Range,
     Reference,
+    SamplesPassword,
     Seconds,
     UserName,
 )
-from tasks.model import Address, Approval, ConfigError, Remote, Step, inert, parse_address
+from tasks.model import ISOLATE, Address, Approval, ConfigError, Consent, Remote, Step, inert, parse_address
 from tasks.serving import Serve
 from tasks.ways import Ssh, Winrm
 
@@ -137,7 +139,10 @@ class ConfirmRule:
 
 @dataclass(frozen=True, slots=True)
 class BlockRule:
-    """`minutes` 0 means until undone. `cut_sessions` ends established sessions to the remote as well."""
+    """`minutes` 0 means until undone. `cut_sessions` ends established sessions to the remote as well.
+
+    `on_host` denies the remote on the victim too, once the firewalls have been told.
+    """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
@@ -145,6 +150,7 @@ class BlockRule:
     minutes: Annotated[int, Range(0, 525_600)] = 0
     cut_sessions: bool = True
     save: bool = False
+    on_host: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +168,20 @@ class TriageRule:
 
 @dataclass(frozen=True, slots=True)
 class CollectRule:
-    """Limits in MiB: of one item, of all items, and the free space that must remain."""
+    """Limits in MiB: of one item, of all items, and the free space that must remain.
+
+    `memory` says whether the memory of suspicious processes is copied, `max_memory_mb` how much of each. `samples_password` is that
+    of the archive of executables: no secret, but the word that keeps scanners and double clicks away.
+    """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     max_item_mb: Mebibytes = 256
     max_total_mb: Mebibytes = 2048
     keep_free_mb: Mebibytes = 1024
+    memory: Approval = Approval.NEVER
+    max_memory_mb: Mebibytes = 512
+    samples_password: SamplesPassword = "infected"  # noqa: S105
     logs: tuple[FilePath, ...] = ("/var/log/auth.log", "/var/log/syslog", "/var/log/cron.log")
 
 
@@ -204,19 +217,22 @@ class Playbook:
     signatures: tuple[str, ...] = ()
     confirm: ConfirmRule = ConfirmRule()
     block: BlockRule = BlockRule()
+    isolate: IsolateRule = field(default_factory=IsolateRule)
     triage: TriageRule = TriageRule()
     collect: CollectRule = CollectRule()
     cleanup: CleanupRule = CleanupRule()
     verify: VerifyRule = VerifyRule()
-    approvals: dict[Step, Approval] = field(
-        default_factory=lambda: {Step.BLOCK: Approval.AUTO, Step.CLEANUP: Approval.ASK}
+    approvals: dict[Consent, Approval] = field(
+        default_factory=lambda: {Consent.BLOCK: Approval.AUTO, Consent.CLEANUP: Approval.ASK}
     )
     timeouts: dict[Step, Annotated[float, Range(0.1, 86400)]] = field(default_factory=dict)
     name: str = ""
     sha256: str = ""
 
-    def approval(self, step: Step) -> Approval:
-        return self.approvals.get(step, Approval.ASK if step is Step.CLEANUP else Approval.AUTO)
+    def approval(self, what: Step | Consent) -> Approval:
+        """What is said of it; left out, isolation is never done, cleanup is asked about, and all else is."""
+        unsaid = {ISOLATE: Approval.NEVER, Step.CLEANUP: Approval.ASK}
+        return self.approvals.get(Consent(what), unsaid.get(what, Approval.AUTO))
 
 
 @dataclass(frozen=True, slots=True)

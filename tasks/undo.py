@@ -11,9 +11,11 @@ from tasks import decide, neighbours, remedies
 from tasks.acts import approved, perform, propose
 from tasks.block import Target, listing, look, save
 from tasks.case import Case
+from tasks.containment import KINDS
 from tasks.firewalls import Entry, Listing, load
 from tasks.guarding import blast_radius
 from tasks.model import (
+    ISOLATE,
     Action,
     Approval,
     Check,
@@ -43,12 +45,12 @@ class Undone:
     why: str
 
 
-def plan(case: Case, steps: Sequence[Step]) -> list[Act]:
+def plan(case: Case, steps: Sequence[str]) -> list[Act]:
     """The acts of those steps that we did and that still stand, last one first."""
     return [act for act in reversed(case.state.standing) if act.step in steps]
 
 
-def run(case: Case, steps: Sequence[Step], rule: Approval) -> list[Undone]:
+def run(case: Case, steps: Sequence[str], rule: Approval) -> list[Undone]:
     """Take back whatever can be taken back.
 
     Args:
@@ -70,9 +72,9 @@ def run(case: Case, steps: Sequence[Step], rule: Approval) -> list[Undone]:
         approved(case, propose(case, UNDO, actions, {**blast_radius(case), **_warning(acts)}), rule)
     results = [take_back(case, act) for act in acts]
     case.record("approval.reset", step=UNDO)
-    for act in neighbours.blocks(case.state) if Step.BLOCK in steps else ():
+    for act in neighbours.blocks(case.state):
         # Found there, not made by us: it stays, but this incident no longer needs it.
-        if act.receipt and not act.receipt.changed:
+        if act.step in steps and act.receipt and not act.receipt.changed:
             case.record("release", action=act.action.id)
     return results
 
@@ -91,7 +93,7 @@ def _not_shared(case: Case, acts: Sequence[Act]) -> None:
     """A block that another incident stands on is not taken out under it."""
     if SHARED in case.state.overrides:
         return
-    for act in (a for a in acts if a.step == Step.BLOCK):
+    for act in (a for a in acts if a.step in (Step.BLOCK, ISOLATE)):
         wanted = neighbours.wanting(case.folder, act, datetime.now(UTC))
         if wanted:
             seen = f"{act.action.target} on {act.action.on} is also the block of {', '.join(wanted)}"
@@ -104,7 +106,7 @@ def take_back(case: Case, act: Act) -> Undone:
         return Undone(act.action, False, "cannot be taken back")
     case.say(f"taking back: {act.action.target}", None)
     try:
-        receipt = _on_device(case, act) if act.step == Step.BLOCK else _on_host(case, act)
+        receipt = _on_device(case, act) if act.action.kind == "firewall.block" else _on_host(case, act)
     except HemostatError as error:
         case.record("note", about=act.action.id, text=str(error))
         return Undone(act.action, False, str(error))
@@ -114,7 +116,7 @@ def take_back(case: Case, act: Act) -> Undone:
 
 
 def _on_host(case: Case, act: Act) -> Receipt:
-    remedy, receipt = remedies.of_kind(act.action.kind), _receipt(act)
+    remedy, receipt = KINDS.get(act.action.kind) or remedies.of_kind(act.action.kind), _receipt(act)
     restored = partial(remedy.look_restored, case.hands(), act.action, receipt)
     return perform(case, UNDO, act.action, restored, lambda _: remedy.undo(case.hands(), act.action, receipt))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tasks import decide, remedies, triage
+from tasks import decide, on_host, remedies, triage
 from tasks.block import listing, target
 from tasks.case import Case, sample
 from tasks.facts import Connection
@@ -28,7 +28,7 @@ def run(case: Case) -> StepEnd:
     """
     before = dict(_rules(case))
     checks = [_silence(case), *_acts(case), _again(case), _sight(case), _talker(case, before)]
-    checks += _devices(before, dict(_rules(case)))
+    checks += [*_devices(before, dict(_rules(case))), *on_host.again(case)]
     for check in checks:
         case.record("check", step=Step.VERIFY, check=check)
     return _end(case, checks)

@@ -7,11 +7,9 @@ status and reads output that holds the prompt as empty, which an attacker can ar
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-
+from tasks import nftables
 from tasks.firewalls.shape import Channel, Command, Entry, Listing
-from tasks.model import Json, TargetError, inert
+from tasks.model import Json, inert
 
 platform = "linux"
 driver = ""
@@ -44,73 +42,22 @@ def look(entry: Entry) -> tuple[Command, ...]:
 def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
     if not answers[0].lstrip().startswith("{"):
         return Listing(False, False, f"no table {_table(entry)}", provision(entry.name))
-    try:
-        objects = json.loads(answers[0])["nftables"]
-    except (ValueError, KeyError, TypeError):
-        raise TargetError(
-            "read nft's list", f"no nftables JSON: {inert(answers[0], 200)!r}", "run the command by hand"
-        ) from None
-    elements = [
-        dict(_unwrap(e))
-        for o in objects
-        if o.get("set", {}).get("name") == _set(entry)
-        for e in o["set"].get("elem", [])
-    ]
-    mine = next((e for e in elements if _same(entry, e["val"])), None)
-    chains = {o["chain"]["name"] for o in objects if o.get("chain", {}).get("hook") == "forward"}
-    rules = [
-        o["rule"] for o in objects if "rule" in o and o["rule"]["chain"] in chains and _denies(o["rule"], _set(entry))
-    ]
-    dormant = any("dormant" in o["table"].get("flags", ()) for o in objects if "table" in o)
-    enforced = any(map(_whole, rules)) and not dormant
+    known = nftables.objects(answers[0])
+    elements = nftables.elements(known, _set(entry))
+    mine = next((e for e in elements if nftables.same(e["val"], entry.address, entry.remote.port)), None)
+    rules = nftables.denying(known, nftables.hooked(known, "forward"), "daddr", _set(entry))
+    enforced = any(map(nftables.whole, rules)) and not nftables.dormant(known)
     return Listing(
         present=mine is not None,
         enforced=enforced,
         seen=f"{len(elements)} elements in {_set(entry)}, "
         + ("in force" if enforced else "no rule in force uses the set"),
         missing=() if enforced else provision(entry.name),
-        hits=sum(_packets(rule) for rule in rules) if rules else None,
+        hits=sum(map(nftables.packets, rules)) if rules else None,
         note=_note(mine) if mine else "",
         foreign=mine is not None and mine.get("comment") != entry.incident,
         ends_in=mine.get("expires") if mine else None,
     )
-
-
-def _denies(rule: Json, name: str) -> bool:
-    """The rule drops or rejects what goes to a member of the set."""
-    return any(_toward(part, name) for part in rule["expr"]) and any(
-        "drop" in part or "reject" in part for part in rule["expr"]
-    )
-
-
-def _toward(part: Json, name: str) -> bool:
-    match = part.get("match", {})
-    return (
-        bool(match) and match["op"] == "==" and match["right"] == f"@{name}" and '"daddr"' in json.dumps(match["left"])
-    )
-
-
-def _whole(rule: Json) -> bool:
-    """Nothing but the set narrows the rule: a reject for TCP alone lets UDP pass."""
-    return sum("match" in part for part in rule["expr"]) == 1
-
-
-def _unwrap(element: Json) -> Iterator[tuple[str, Json]]:
-    """nft prints a bare value, or {"elem": {"val": …, "expires": …}} once there is a time-out or comment."""
-    if isinstance(element, dict) and "elem" in element:
-        yield from element["elem"].items()
-    else:
-        yield "val", element
-
-
-def _same(entry: Entry, value: Json) -> bool:
-    if isinstance(value, dict):
-        return bool(value.get("concat") == [str(entry.address), entry.remote.port])
-    return bool(value == str(entry.address))
-
-
-def _packets(rule: Json) -> int:
-    return sum(part["counter"]["packets"] for part in rule["expr"] if isinstance(part.get("counter"), dict))
 
 
 def _note(element: Json) -> str:

@@ -97,7 +97,7 @@ def test_gates(tmp_path: Path, changes: tuple[Change, ...], then: set[str]) -> N
 
 def test_every_step_has_its_gate() -> None:
     """The table names each step once, and what can be undone."""
-    assert [step for step, _, _ in decide.GATES] == [*Step, "undo cleanup", "undo block"]
+    assert [step for step, _, _ in decide.GATES] == [*Step, "undo cleanup", "undo block", "undo isolate"]
 
 
 def socket(state: str = "ESTABLISHED", pid: int | None = 7, port: int = 40000) -> Connection:

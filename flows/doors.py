@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import re
@@ -93,13 +94,17 @@ def items(known: Site, found: Sequence[Alert], name: str, sender: Sender) -> lis
 
 def _request(known: Site, alert: Alert, mode: Mode, playbook: str) -> Request:
     chosen = known.playbook(playbook) if playbook else choose(known, alert)
-    victim = _victim(known, alert.host)
+    victim = _victim(known, alert)
     return Request(victim, alert.remote, chosen, operator(), mode, f"alert: {alert.signature}", alert)
 
 
-def _victim(known: Site, name: str) -> Host:
+def _victim(known: Site, alert: Alert) -> Host:
+    """The inventory's host: by the alert's first name for it, else by one of the others."""
+    for name in (alert.host, *alert.aliases):
+        with contextlib.suppress(ConfigError):
+            return known.meant(name)
     try:
-        return known.meant(name)
+        return known.meant(alert.host)
     except ConfigError as error:
         raise ConfigError(
             f"find the alert's victim: {error.tried}",

@@ -132,7 +132,8 @@ class Alert:
     """One alert, normalised. `id` is what a second delivery of the same alert repeats.
 
     `host` is a name or address that the inventory must know, `domain` the name that the remote was asked by, `sha256` that of
-    the record's bytes. `signature`, `severity` and `domain` are the sender's text: data, never to be trusted or run.
+    the record's bytes. `aliases` are other names that the sender gives the same host, for an inventory that does not know the first.
+    `signature`, `severity` and `domain` are the sender's text: data, never to be trusted or run.
     """
 
     source: str
@@ -144,6 +145,7 @@ class Alert:
     severity: str = ""
     sha256: str = ""
     domain: str = ""
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

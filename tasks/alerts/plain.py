@@ -12,11 +12,9 @@ id           text              what a second delivery repeats; without it: host,
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 
-from tasks.alerts.shape import Record
+from tasks.alerts.shape import Record, name_of
 from tasks.model import Alert, ConfigError, Remote, inert
 from tasks.settings import Network
 
@@ -34,7 +32,7 @@ def alerts(record: Record, internal: Sequence[Network]) -> Iterator[Alert]:  # n
     host, rule, at = record.text("host"), record.text("rule"), record.time("time")
     yield Alert(
         source="plain",
-        id=record.text("id", "") or _id(host, str(remote), rule, at.isoformat()),
+        id=record.text("id", "") or name_of(host, remote, rule, at.isoformat()),
         host=host,
         remote=remote,
         signature=rule,
@@ -43,7 +41,3 @@ def alerts(record: Record, internal: Sequence[Network]) -> Iterator[Alert]:  # n
         sha256=record.sha256,
         domain=record.text("domain", ""),
     )
-
-
-def _id(*parts: str) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

@@ -1,41 +1,61 @@
-"""What every alert source needs: records out of bytes, typed fields out of a record. Knows JSON; must not know any source.
+"""What every alert source needs: typed fields out of one JSON object. Knows JSON values; must not know any source.
 
-The bytes are hostile: their length, number of records, depth and numbers are bounded, and a fault is a ConfigError that names the
-record and the field. Text is kept as data, controls included; only what no UTF-8 file could hold (a lone surrogate) is written out.
+The values are hostile: text and numbers are bounded, and a fault is a ConfigError that names the record and the field. Text is kept
+as data, controls included; only what no UTF-8 file could hold (a lone surrogate) is written out.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NoReturn, Protocol
 
 from tasks.model import Address, Alert, ConfigError, Json, inert, parse_address
 from tasks.settings import Network
 
-MAX_BYTES = 1 << 20
-MAX_RECORDS = 1000
 MAX_TEXT = 1000
+MAX_PARTS = 1000
+# An epoch time is in seconds, milli-, micro- or nanoseconds: from 1973 to 5138 their sizes do not overlap.
+_EPOCH = ((1e11, 1), (1e14, 1e3), (1e17, 1e6), (1e20, 1e9))
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One JSON object of an input. `number` is 1-based, `sha256` that of its bytes."""
+    """One JSON object of an input. `number` is 1-based, `sha256` that of its bytes, `inside` says which part of them this is."""
 
     source: str
     number: int
     data: dict[str, Json]
     sha256: str
+    inside: str = ""
 
     def get(self, path: str) -> Json:
-        """The value at a dotted path; None when it is not there."""
-        value: Json = self.data
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-        return value
+        """The value at a dotted path, whether its dots are levels or stand in a key (`id.orig_h`); None when it is not there."""
+        return _at(self.data, path)
+
+    def first(self, *paths: str) -> str:
+        """The first of the paths that has a value; the first of all when none has one."""
+        return next((path for path in paths if self.get(path) not in (None, "")), paths[0])
+
+    def parts(self, path: str) -> list[Record]:
+        """The objects of the list at the path, each as a record; one object counts as a list of one, a missing list as none.
+
+        Raises:
+            ConfigError: something else is there, or more than MAX_PARTS.
+        """
+        value = self.get(path)
+        items = [value] if isinstance(value, dict) else [] if value is None else value
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            self.fail(path, value, "a list of objects")
+        if len(items) > MAX_PARTS:
+            self.fail(path, value, f"a list of at most {MAX_PARTS} objects")
+        return [
+            replace(self, data=item, inside=f"{self.inside}, {path} {number}")
+            for number, item in enumerate(items, start=1)
+        ]
 
     def text(self, path: str, default: str | None = None) -> str:
         """A text or whole number at the path, as text of at most MAX_TEXT characters.
@@ -50,6 +70,12 @@ class Record:
             self.fail(path, value, "a text")
         return str(value).encode("utf-8", "backslashreplace").decode()[:MAX_TEXT]
 
+    def word(self, *paths: str) -> str:
+        """The text at the first path that has one, as it stands; nothing when none has: for what an alert can do without."""
+        return next(
+            (self.text(p) for p in paths if isinstance(v := self.get(p), (str, int)) and v not in ("", True, False)), ""
+        )
+
     def number_at(self, path: str, most: int) -> int:
         """A whole number from 0 to `most`."""
         value = self.get(path)
@@ -60,6 +86,15 @@ class Record:
     def port(self, path: str) -> int | None:
         """A port; None when it is absent or 0, as for ICMP."""
         return self.number_at(path, 65535) or None if self.get(path) is not None else None
+
+    def port_text(self, path: str) -> int | None:
+        """A port that the sender may also write as a text; None when it is absent, empty or 0."""
+        value = self.get(path)
+        if not isinstance(value, str):
+            return self.port(path)
+        if value.isascii() and value.isdigit() and len(value) <= 5 and int(value) <= 65535:
+            return int(value) or None
+        return None if value in ("", "-") else self.fail(path, value, "a port")
 
     def address(self, path: str) -> Address:
         text = self.text(path)
@@ -80,12 +115,47 @@ class Record:
             self.fail(path, text, "a time with its offset from UTC")
         return moment
 
+    def moment(self, path: str) -> datetime:
+        """A time as UTC: ISO 8601 with its offset, or the seconds, milli-, micro- or nanoseconds since 1970."""
+        value = self.get(path)
+        number = _number(value)
+        return self.time(path) if number is None else self._epoch(path, number)
+
+    def _epoch(self, path: str, number: float) -> datetime:
+        unit = next((unit for most, unit in _EPOCH if 0 <= number < most), None)
+        if unit is None:
+            self.fail(path, number, "a time since 1970")
+        return datetime.fromtimestamp(number / unit, UTC)
+
     def fail(self, path: str, value: Json, wanted: str) -> NoReturn:
         """Raise the ConfigError that names this record, the field, and what should stand there."""
         raise ConfigError(f"read the field {path} of {self}", _seen(value), f"{wanted} is wanted there")
 
     def __str__(self) -> str:
-        return f"{self.source} record {self.number}"
+        return f"{self.source} record {self.number}{self.inside}"
+
+
+def _at(value: Json, path: str) -> Json:
+    if not isinstance(value, dict):
+        return None
+    if path in value:
+        return value[path]
+    head, dot, rest = path.partition(".")
+    while dot:
+        if (found := _at(value.get(head), rest)) is not None:
+            return found
+        more, dot, rest = rest.partition(".")
+        head = f"{head}.{more}"
+    return None
+
+
+def _number(value: Json) -> float | None:
+    """A JSON number, or a text that is one as far as a time can be."""
+    if isinstance(value, str) and len(value) <= 32 and value.replace(".", "", 1).isascii():
+        value = float(value) if value.replace(".", "", 1).isdigit() else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value > _EPOCH[-1][0]:
+        return None
+    return float(value)
 
 
 def _seen(value: Json) -> str:
@@ -95,62 +165,27 @@ def _seen(value: Json) -> str:
     return f"found {'a list or object' if isinstance(value, (list, dict)) else inert(json.dumps(value), 80)}"
 
 
+@dataclass(frozen=True, slots=True)
+class Over:
+    """What a record tells that is no reason to respond: `why`, as `resolved`."""
+
+    record: str
+    why: str
+
+
 class Source(Protocol):
-    """One alert source. `alerts` is pure; an empty answer means that the record is no alert. NO_ALERT says what to send."""
+    """One alert source. `alerts` is pure; an empty answer means that the record is no alert. NO_ALERT says what to send.
+
+    Two more functions may stand in its file. `parts(record)` gives the alerts of a record that holds several, each as a record of its
+    own: a fault in one does not touch the others. `line(text)` reads one line that is not JSON into an object, or None.
+    """
 
     NO_ALERT: str
 
-    def alerts(self, record: Record, internal: Sequence[Network]) -> Iterable[Alert]:
+    def alerts(self, record: Record, internal: Sequence[Network]) -> Iterable[Alert | Over]:
         """The alerts of one record. Raises ConfigError for a record that cannot be read."""
 
 
-def records(source: str, raw: bytes) -> Iterator[Record]:
-    """The JSON objects of an input: one that may span lines, or one a line; blank lines are skipped.
-
-    Raises:
-        ConfigError: too long, too many, not UTF-8, not JSON, not objects.
-    """
-    if len(raw) > MAX_BYTES:
-        raise ConfigError(f"read the {source} input", f"it has {len(raw)} bytes", f"at most {MAX_BYTES} are taken")
-    lines = [line for line in raw.split(b"\n") if line.strip()]
-    # One object over several lines is as good as one a line: only the whole decides which it is.
-    parts = lines if len(lines) > 1 and _is_json(lines[0]) else [raw.strip()] if lines else []
-    if len(parts) > MAX_RECORDS:
-        raise ConfigError(
-            f"read the {source} input", f"it has {len(parts)} records", f"at most {MAX_RECORDS} are taken"
-        )
-    for number, part in enumerate(parts, start=1):
-        yield Record(source, number, _object(f"{source} record {number}", part), hashlib.sha256(part).hexdigest())
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        _json(line)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _object(name: str, part: bytes) -> dict[str, Json]:
-    try:
-        value = _json(part)
-    except UnicodeDecodeError:
-        raise ConfigError(f"read {name}", "it is not UTF-8", "send JSON as RFC 8259 wants it") from None
-    except RecursionError:
-        raise ConfigError(f"read {name}", "it is nested too deeply", "no alert needs that: see who sends it") from None
-    except ValueError as error:
-        raise ConfigError(
-            f"read {name}", f"it is not JSON: {inert(error, 200)}", "send one JSON object a line"
-        ) from None
-    if not isinstance(value, dict):
-        raise ConfigError(f"read {name}", "it is JSON, but no object", "send one JSON object a line")
-    return value
-
-
-def _json(data: bytes) -> Json:
-    # Not json.loads(bytes): that would guess UTF-16 and UTF-32 too, and RFC 8259 knows neither NaN nor Infinity.
-    return json.loads(data.decode(), parse_constant=_no_constant)
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+def name_of(*parts: object) -> str:
+    """An id for an alert whose sender gives none: the same for the same parts."""
+    return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()[:32]

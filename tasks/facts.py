@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tasks.facts_linux import Login, LogLine, Module, Package, Privilege
 from tasks.facts_windows import Windows
 
 Confidence = Literal["none", "low", "medium", "high"]
@@ -52,6 +53,7 @@ class Process:
 
     `exe` is the path without "(deleted)", "memfd:NAME" for a memfd, empty for a kernel thread or when denied. `hidden`
     says how the process is hidden, empty when it is not. `denied` names the fields that we were not allowed to read.
+    `container` names what owns it ("docker 0123456789ab"), empty for the host itself.
     """
 
     pid: int
@@ -67,6 +69,7 @@ class Process:
     cwd: str = ""
     hidden: str = ""
     denied: tuple[str, ...] = ()
+    container: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,18 @@ class Unseen:
 
 
 @dataclass(frozen=True, slots=True)
+class System:
+    """What one look at the system around the processes showed, and what it could not see."""
+
+    modules: tuple[Module, ...] = ()
+    privileges: tuple[Privilege, ...] = ()
+    packages: tuple[Package, ...] = ()
+    logins: tuple[Login, ...] = ()
+    logs: tuple[LogLine, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that one reading of a host showed. `boot` and `taken` are seconds since the epoch."""
 
@@ -119,5 +134,10 @@ class Snapshot:
     processes: tuple[Process, ...] = ()
     autostarts: tuple[Autostart, ...] = ()
     files: tuple[FileSeen, ...] = ()
+    modules: tuple[Module, ...] = ()
+    privileges: tuple[Privilege, ...] = ()
+    packages: tuple[Package, ...] = ()
+    logins: tuple[Login, ...] = ()
+    logs: tuple[LogLine, ...] = ()
     unseen: tuple[Unseen, ...] = ()
     windows: Windows | None = None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from tasks.facts import Autostart, Connection, FileSeen, Process, Unseen
+from tasks.facts import Autostart, Connection, FileSeen, Process, System, Unseen
 from tasks.model import Remote
 
 
@@ -83,6 +83,16 @@ class Hands(Protocol):
 
     def files(self, since: float) -> tuple[Sequence[FileSeen], Sequence[Unseen]]:
         """Files changed after `since` in writable folders, and hidden ones there; bounded in depth and number."""
+
+    def system(self, parts: Sequence[str], since: float, starts: Sequence[float], exes: Sequence[str]) -> System:
+        """The system around the processes: kernel modules, privileged files, packages, logins, log lines.
+
+        Args:
+            parts: which of System's fields are wanted; the others stay empty.
+            since: seconds since the epoch; what is older is left out where a part has an age.
+            starts: when the suspects started, in seconds since the epoch: log lines near these are read.
+            exes: programs whose package is asked for.
+        """
 
     def details(self, pid: int) -> dict[str, bytes]:
         """Volatile texts of one process by name: cmdline, environ, maps, status, open_files, limits, cgroup, mounts."""

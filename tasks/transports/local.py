@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from tasks.facts import Autostart, Connection, FileSeen, Process, Unseen
+from tasks.facts import Autostart, Connection, FileSeen, Process, System, Unseen
 from tasks.model import Remote, TargetError, inert
 from tasks.transports import (
     local_autostarts,
@@ -19,6 +19,8 @@ from tasks.transports import (
     local_processes,
     local_sockets,
     local_walk,
+    look_local,
+    ssh_look,
 )
 from tasks.transports import local_proc as procfs
 from tasks.transports.answering import answering
@@ -84,6 +86,11 @@ class LocalHands:
         """Files below the root's writable folders and homes that changed after `since`, and hidden programs there."""
         folders = [local_files.below(self.root, path) for path in _WRITABLE]
         return local_walk.recent([*folders, *self.homes()], since)
+
+    def system(self, parts: Sequence[str], since: float, starts: Sequence[float], exes: Sequence[str]) -> System:
+        """The system around the processes, by the same script that a host over SSH runs; for a drill's victim below its root."""
+        wanted = parts if self.root == "/" else [part for part in parts if part != "modules"]
+        return ssh_look.system(look_local.asker(), wanted, since, starts, exes, self.root)
 
     def details(self, pid: int) -> dict[str, bytes]:
         """cmdline, environ, maps, status, open_files, limits, cgroup, mountinfo …; `unseen` names what was refused."""

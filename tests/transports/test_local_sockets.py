@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from tasks.facts import Connection
 from tasks.model import Remote
 from tasks.transports import local_proc
+from tasks.transports.linux_net import address, parse
 from tasks.transports.local import LocalHands
-from tasks.transports.local_sockets import address, parse
 from tests.transports.conftest import until
 
 HOLD = """
@@ -191,7 +191,7 @@ def test_states_agree_with_psutil():
     """Our words for TCP states are psutil's."""
     import psutil
 
-    from tasks.transports.local_sockets import _STATES
+    from tasks.transports.linux_net import _STATES
 
     assert set(_STATES.values()) == {getattr(psutil, n) for n in dir(psutil) if n.startswith("CONN_")} - {
         "NONE",

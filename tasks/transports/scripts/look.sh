@@ -1,0 +1,685 @@
+# shellcheck shell=sh
+# What a Linux host shows: verbs for a POSIX shell that stays open (dash, busybox ash, bash --posix). Looks only; writes nothing.
+#
+# A verb's arguments are a separator, the root ("" for the host itself), and its own. It answers on standard output in records: a line
+# "SEPARATOR KIND …", then raw bytes up to the next record. The separator is random and new for each question, and never an argument
+# of a program, so nothing that the host shows can pass for a record. Names with control characters are asked about one by one. Call
+# each verb with standard input closed: the shell reads its orders there.
+
+unalias -a 2>/dev/null
+unset -f cat command cut date find getcap getconf getent getfattr grep head id journalctl kill ls md5sum mount printf read readlink rpm \
+    sed sha1sum sha256sum sleep sort stat tail timeout tr uname unshare wait awk cd pwd echo test true 2>/dev/null
+unset LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT GREP_OPTIONS GREP_COLOR GREP_COLORS POSIXLY_CORRECT FIND_BLOCK_SIZE BLOCK_SIZE TIME_STYLE \
+    QUOTING_STYLE ENV BASH_ENV CDPATH IFS
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin
+LC_ALL=C
+export PATH LC_ALL
+umask 077
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+TIMEOUT=no GREP=plain FIND=plain STAT=no
+timeout -s KILL 5 true 2>/dev/null && TIMEOUT=yes
+[ "$(printf 'a\000b' | grep -aHZ '' 2>/dev/null | tr '\000\n' '12')" = '(standard input)1a1b2' ] && GREP=gnu
+[ "$(find / -maxdepth 0 -printf %d 2>/dev/null)" = 0 ] && FIND=gnu
+[ "$(stat -c %F / 2>/dev/null)" = directory ] && STAT=yes
+WHO=$(id -u 2>/dev/null) || WHO=none
+
+# begin SEP ROOT …
+begin() { SEP=$1 R=$2; }
+rec() { printf '\n%s %s\n' "$SEP" "$*"; }
+# unseen WHAT WHY
+unseen() { rec "unseen $1"; printf '%s' "$2"; }
+# now: seconds since boot, in NOW, by builtins alone.
+now() { read -r NOW _ </proc/uptime; NOW=${NOW%.*}; }
+# bounded SECONDS COMMAND …: killed when its time is over; 124 and above is too late.
+bounded() {
+    if [ $TIMEOUT = yes ]; then timeout -s KILL "$@"; else shift; "$@"; fi
+}
+late() { [ "$1" -lt 124 ] || unseen "$2" "it took too long, the rest was not looked at"; }
+
+# --- /proc ---
+
+# see: P is a /proc; one without the mounts that cover a process when we may make one (a private mount namespace of a helper's own).
+see() {
+    P=/proc HELPER=
+    COVERS=$(grep -E '^[^ ]+ [^ ]+ [^ ]+ [^ ]+ /proc/[0-9]+(/[^ ]*)? ' /proc/self/mountinfo 2>/dev/null)
+    [ -n "$COVERS" ] || return 0
+    rec covers
+    printf '%s\n' "$COVERS"
+    [ "$WHO" = 0 ] && have unshare && uncover
+    return 0
+}
+uncover() {
+    # shellcheck disable=SC2016  # the helper expands it
+    unshare -m sh -c 'grep -q " shared:" /proc/self/mountinfo || { mount -t proc proc /proc && exec sleep 240; }' </dev/null >/dev/null 2>&1 &
+    HELPER=$! tries=0 comm=
+    while [ $tries -lt 60 ] && kill -0 "$HELPER" 2>/dev/null; do
+        { read -r comm <"/proc/$HELPER/comm"; } 2>/dev/null
+        [ "$comm" = sleep ] && P=/proc/$HELPER/root/proc && break
+        tries=$((tries + 1))
+        sleep 0.02
+    done
+    [ "$P" != /proc ] && rec uncovered
+}
+unsee() {
+    [ -n "$HELPER" ] || return 0
+    kill "$HELPER" 2>/dev/null
+    wait "$HELPER" 2>/dev/null
+    HELPER=
+}
+
+# under NAME: OUT are the files of that name in the chosen processes' folders (SEL: patterns of folders).
+under() {
+    OUT=
+    set -f
+    for w in $SEL; do OUT="$OUT $w/$1"; done
+    set +f
+}
+
+# lines FILE …: the contents of kernel files, whatever bytes they hold. Names are tame.
+lines() {
+    if [ $GREP = gnu ]; then
+        rec lines
+        bounded 20 grep -aHsZ '' "$@" 2>/dev/null
+        late $? "a part of /proc"
+        return
+    fi
+    for f; do
+        [ -r "$f" ] || continue
+        rec "text $f"
+        cat "$f" 2>/dev/null
+    done
+}
+
+in_time() {
+    now
+    [ "$NOW" -lt "$end" ] || whole=no
+    [ "$whole" = yes ]
+}
+# hidden SECONDS: asks for every number, for a listing may lie. FOUND are the numbers that answer and are not listed.
+hidden() {
+    now
+    end=$((NOW + $1)) whole=yes FOUND='' n=0
+    listed=" "
+    for d in "$P"/[0-9]*; do listed="$listed${d##*/} "; done
+    read -r _ _ _ _ last </proc/loadavg
+    read -r top </proc/sys/kernel/pid_max
+    forks=$(grep -s '^processes ' /proc/stat)
+    # As long as the kernel has made fewer processes than there are numbers, it has given out none above the last.
+    [ "${forks#* }" -lt "$top" ] && [ "$last" -lt "$top" ] && top=$((last + 256))
+    {
+        while [ $n -lt "$top" ]; do
+            n=$((n + 1))
+            [ $((n % 4096)) != 0 ] || in_time || break
+            if [ "$WHO" = 0 ]; then kill -0 $n || continue; else [ -d "$P/$n" ] || continue; fi
+            case $listed in *" $n "*) ;; *) FOUND="$FOUND $n" ;; esac
+        done
+    } 2>/dev/null
+    rec "listed $whole"
+    for d in "$P"/[0-9]*; do printf '%s ' "${d##*/}"; done
+    [ -n "$FOUND" ] || return 0
+    rec groups
+    set --
+    for n in $FOUND; do set -- "$@" "$P/$n/status"; done
+    grep -sH '^Tgid:' "$@" 2>/dev/null
+    rec mute
+    [ "$WHO" = 0 ] || return 0
+    for n in $FOUND; do [ -d "$P/$n" ] || { kill -0 "$n" && printf '%s ' "$n"; } 2>/dev/null; done
+}
+
+# --- processes ---
+
+# verb_processes SEP ROOT SECONDS [PID …]: all of them, hidden ones looked for in SECONDS, or these.
+verb_processes() {
+    begin "$@"
+    seconds=$3
+    shift 3
+    see
+    SEL="$P/[0-9]*"
+    if [ $# -gt 0 ]; then
+        SEL=
+        for n; do SEL="$SEL $P/$n"; done
+    else
+        hidden "$seconds"
+        for n in $FOUND; do SEL="$SEL $P/$n"; done
+    fi
+    rec clock
+    grep -s '^btime ' /proc/stat
+    getconf CLK_TCK 2>/dev/null
+    rec passwd
+    cat "$R/etc/passwd" 2>/dev/null
+    facts
+    programs
+    unsee
+    rec end
+}
+# shellcheck disable=SC2086  # OUT are patterns of tame names, made to be expanded
+facts() {
+    under status
+    rec lines
+    bounded 20 grep -sHE '^(Tgid|Uid):' $OUT 2>/dev/null | tr '\t' ' '
+    kernel_files=
+    for name in stat cmdline cgroup; do
+        under $name
+        kernel_files="$kernel_files $OUT"
+    done
+    lines $kernel_files
+    under exe
+    links=$OUT
+    under cwd
+    links="$links $OUT"
+    if [ $FIND = gnu ]; then
+        rec links
+        bounded 20 find $links -maxdepth 0 -printf '%p\0%l\0' 2>/dev/null
+        late $? "the programs of processes"
+        under exe
+        rec named
+        bounded 20 find $OUT -maxdepth 0 -lname '* (deleted)' 2>/dev/null | while read -r link; do still_named "$link"; done
+        return
+    fi
+    for link in $links; do
+        [ -h "$link" ] || continue
+        rec "link $link"
+        readlink "$link" 2>/dev/null
+    done
+}
+# A file whose name really ends in "(deleted)" still has its name.
+still_named() {
+    target=$(readlink "$1" && echo .)
+    target=${target%
+.}
+    { [ -e "$target" ] || [ -h "$target" ]; } && echo "$1"
+}
+# Each program is hashed once, however many processes run it; what is larger than 512 MiB is left out.
+# shellcheck disable=SC2086
+programs() {
+    [ $STAT = yes ] || {
+        unseen "programs of processes" "this host has no stat that takes a format"
+        return
+    }
+    under exe
+    rec programs
+    bounded 20 stat -L -c '%d:%i %h %s %n' $OUT 2>/dev/null | {
+        known=" " want=
+        while read -r id names size path; do
+            echo "$id $names $size $path"
+            case $known in *" $id "*) continue ;; esac
+            [ "$size" -le 536870912 ] || continue
+            known="$known$id " want="$want $path"
+        done
+        rec sums
+        [ -n "$want" ] && bounded 60 sha256sum $want 2>/dev/null
+        late $? "hashes of programs"
+    }
+}
+
+# verb_users SEP ROOT UID …: their names, where /etc/passwd has none.
+verb_users() {
+    begin "$@"
+    shift 2
+    rec passwd
+    cat "$R/etc/passwd" 2>/dev/null
+    rec users
+    [ $# -gt 0 ] && [ -z "$R" ] && have getent && bounded 10 getent passwd -- "$@" 2>/dev/null
+    rec end
+}
+
+# verb_details SEP ROOT PID: volatile texts of one process.
+verb_details() {
+    begin "$@"
+    see
+    [ -d "$P/$3" ] || rec gone
+    for name in cmdline environ maps status limits cgroup mountinfo stack wchan; do
+        rec "text $name"
+        bounded 10 head -c 8388608 "$P/$3/$name" 2>/dev/null || rec "refused $name"
+    done
+    rec "text open_files"
+    if [ $FIND = gnu ]; then
+        bounded 10 find "$P/$3/fd" -mindepth 1 -maxdepth 1 -printf '%f\t%Y\t%l\0' 2>/dev/null || rec "refused open_files"
+    else
+        ls -l "$P/$3/fd" 2>/dev/null || rec "refused open_files"
+    fi
+    [ -d "$P/$3" ] || rec gone
+    unsee
+    rec end
+}
+
+# --- sockets ---
+
+# verb_connections SEP ROOT SECONDS: the socket tables, and whose descriptors are which socket; hidden processes looked for in SECONDS.
+verb_connections() {
+    begin "$@"
+    see
+    SEL="$P/[0-9]*" FOUND=
+    [ "$3" = 0 ] || hidden "$3"
+    for n in $FOUND; do SEL="$SEL $P/$n"; done
+    rec machine
+    uname -m
+    rec namespace
+    readlink "$P/self/ns/pid"
+    tables "$P/self"
+    foreign
+    holders
+    unsee
+    rec end
+}
+# tables FOLDER …
+tables() {
+    set -f
+    OUT=
+    for w; do OUT="$OUT $w/net/tcp $w/net/tcp6 $w/net/udp $w/net/udp6"; done
+    set +f
+    rec tables
+    # shellcheck disable=SC2086
+    grep -sH '' $OUT 2>/dev/null
+}
+# A container's sockets are in its own network's tables; one process of each such network shows them.
+foreign() {
+    [ "$WHO" = 0 ] || return 0
+    under ns/net
+    own=$(readlink "$P/self/ns/net")
+    # shellcheck disable=SC2012,SC2086  # the kernel's own names are listed
+    others=$(ls -l $OUT 2>/dev/null | {
+        known=" $own "
+        while read -r line; do
+            space=${line##*-> } path=${line%% -> *}
+            case $known in *" $space "*) continue ;; esac
+            known="$known$space " path=${path##* }
+            echo "${path%/ns/net}"
+        done
+    })
+    contained=
+    for folder in $others; do
+        grep -qsE 'docker|libpod|kubepods|crio|containerd|lxc' "$folder/cgroup" && contained="$contained $folder"
+    done
+    # shellcheck disable=SC2086
+    [ -z "$contained" ] || tables $contained
+}
+# shellcheck disable=SC2086
+holders() {
+    if [ $FIND = gnu ]; then
+        under fd
+        rec sockets
+        { why=$(bounded 20 find $OUT -maxdepth 1 -lname 'socket:*' -printf '%p %l\n' 2>&1 >&3 3>&-); } 3>&1
+        late $? "the descriptors of some processes"
+        rec closed
+        printf '%s\n' "$why" | grep -s 'Permission denied'
+        return
+    fi
+    # One process's own descriptors each: at worst it accuses itself.
+    for d in $SEL; do
+        held=$(ls -l "$d/fd" 2>/dev/null) || [ ! -d "$d" ] || rec "closed ${d##*/}"
+        rec "held ${d##*/}"
+        printf '%s\n' "$held" | grep -E ' -> socket:\[[0-9]+\]$'
+    done
+}
+
+# verb_watch SEP ROOT SECONDS PATTERN FILE …: looks often for a line of the tables, and at once for who holds that socket.
+verb_watch() {
+    begin "$@"
+    pattern=$4
+    now
+    end=$((NOW + $3)) whole=yes
+    [ "$FIND" = gnu ] || rec slow
+    rec machine
+    uname -m
+    while in_time; do
+        clock
+        began=$CLOCK
+        seen=$(grep -sHE "$pattern" /proc/self/net/tcp /proc/self/net/tcp6)
+        [ -z "$seen" ] || { caught "$seen" && break; }
+        clock
+        rest $(((CLOCK - began) * 4))
+    done
+    rec end
+}
+# clock: hundredths of a second since boot, in CLOCK.
+clock() { read -r CLOCK _ </proc/uptime; CLOCK=${CLOCK%.*}${CLOCK#*.} CLOCK=${CLOCK#0}; }
+# rest HUNDREDTHS: four times as long as a look took, so that a host with very many sockets is looked at less often, not loaded.
+rest() {
+    wait=$((${1:-0} > 1 ? $1 : 1))
+    tail=$((wait % 100))
+    [ $tail -gt 9 ] || tail=0$tail
+    sleep "$((wait / 100)).$tail" 2>/dev/null || sleep 1
+}
+# caught LINES: tells them and who holds their sockets; true when somebody does.
+caught() {
+    rec tables
+    printf '%s\n' "$1"
+    inodes=$(printf '%s\n' "$1" | sed 's/^[^:]*:[^:]*: *//' | { while read -r _ _ _ _ _ _ _ _ inode _; do [ "$inode" = 0 ] || printf ' -o -lname socket:\\[%s\\]' "$inode"; done; })
+    [ -n "$inodes" ] || return 1
+    [ "$FIND" = gnu ] || {
+        SEL="/proc/[0-9]*"
+        holders
+        return 0
+    }
+    set -f
+    # shellcheck disable=SC2086
+    set -- ${inodes# -o}
+    set +f
+    rec sockets
+    holders=$(find /proc/[0-9]*/fd -maxdepth 1 \( "$@" \) -printf '%p %l\n' 2>/dev/null)
+    printf '%s\n' "$holders"
+    [ -n "$holders" ]
+}
+
+# --- files ---
+
+# verb_homes SEP ROOT: the users, and where their home folders really are.
+verb_homes() {
+    begin "$@"
+    rec passwd
+    cat "$R/etc/passwd" 2>/dev/null
+    [ -r "$R/etc/passwd" ] && while IFS=: read -r user _ _ _ _ home _; do
+        case $home in '' | /) continue ;; esac
+        [ -d "$R$home" ] || continue
+        rec home
+        printf '%s:%s:' "$user" "$home"
+        (CDPATH='' cd -P -- "$R$home" 2>/dev/null && pwd -P) || printf '%s\n' "$R$home"
+    done <"$R/etc/passwd"
+    rec end
+}
+
+# tame NAME: true when it holds no control characters, so that it is one line wherever it is printed.
+tame() { case $1 in *[[:cntrl:]]*) return 1 ;; esac; }
+
+# described FILE …: type, mode, owner, size, times, identity and name of each, a link not followed. Names are tame.
+described() { bounded 30 stat -c '%f %u %g %s %Y %Z %d %i %h %n' -- "$@" 2>/dev/null; }
+
+# verb_globs SEP ROOT BASE PATTERN …: what the patterns match below BASE, and the folders that would not be listed.
+verb_globs() {
+    begin "$@"
+    cd -- "$3" 2>/dev/null || {
+        [ ! -d "$3" ] || { rec closed && printf '%s' "$3"; }
+        rec end
+        return
+    }
+    shift 3
+    IFS=
+    for pattern; do
+        case $pattern in */*) listable "${pattern%/*}" ;; esac
+        # A star passes over names with a leading dot, and who hides may have given one.
+        case ${pattern##*/} in "*"*) dots="${pattern%\**}.[!.]*${pattern##*\*}" ;; *) dots= ;; esac
+        rec "glob $pattern"
+        set --
+        for file in $pattern $dots; do
+            [ -e "$file" ] || [ -h "$file" ] || continue
+            [ -d "$file" ] && [ ! -h "$file" ] && continue
+            if [ ! -h "$file" ] && tame "$file"; then set -- "$@" "$file"; else single "$file"; fi
+            [ $# -lt 2001 ] || break
+        done
+        rec files
+        [ $# = 0 ] || described "$@"
+    done
+    unset IFS
+    rec end
+}
+# listable FOLDERS: says which of them are closed to us.
+listable() {
+    for folder in $1; do
+        [ ! -d "$folder" ] || { [ -r "$folder" ] && [ -x "$folder" ]; } || { rec closed; printf '%s' "$folder"; }
+    done
+}
+# single FILE: one file by itself; a link with what it says and where it leads.
+single() {
+    rec file
+    bounded 5 stat -c '%f %u %g %s %Y %Z %d %i %h' -- "$1" 2>/dev/null
+    printf '%s' "$1"
+    [ -h "$1" ] || return 0
+    rec says
+    readlink -- "$1" 2>/dev/null || readlink "$1"
+    rec leads
+    readlink -f -- "$1" 2>/dev/null || readlink -f "$1" 2>/dev/null
+    [ -f "$1" ] || return 0
+    rec behind
+    bounded 5 stat -L -c '%f %u %g %s %Y %Z %d %i %h' -- "$1" 2>/dev/null
+}
+
+# split FUNCTION FILE …: the function on all tame names together ("0" before them), and on each other one with its place in the list.
+split() {
+    what=$1 place=0
+    shift
+    total=$#
+    while [ $place -lt "$total" ]; do
+        place=$((place + 1)) name=$1
+        shift
+        if tame "$name"; then set -- "$@" "$name"; else $what $place "$name"; fi
+    done
+    [ $# = 0 ] || $what 0 "$@"
+}
+
+# verb_stats, verb_texts, verb_sums, verb_heads SEP ROOT FILE …: of regular files whose names are known.
+verb_stats() { begin "$@"; shift 2; split stats_of "$@"; rec end; }
+stats_of() { rec "stats $1"; shift; described "$@"; }
+verb_sums() { begin "$@"; shift 2; split sums_of "$@"; rec end; }
+sums_of() { rec "sums $1"; shift; bounded 30 sha256sum -- "$@" 2>/dev/null; late $? "hashes of files"; }
+verb_heads() { begin "$@"; shift 2; split heads_of "$@"; rec end; }
+heads_of() { rec "heads $1"; shift; bounded 10 head -v -c 6 -- "$@" 2>/dev/null; }
+verb_texts() {
+    begin "$@"
+    shift 2
+    place=0
+    if [ $GREP = gnu ]; then split texts_of "$@"; else
+        for f; do
+            place=$((place + 1))
+            rec "text $place"
+            text_of $place "$f"
+        done
+    fi
+    rec end
+}
+texts_of() {
+    if [ "$1" = 0 ]; then
+        rec lines
+        shift
+        bounded 20 grep -aHsZ '' -- "$@" 2>/dev/null
+        late $? "some files"
+    else
+        text_of "$1" "$2"
+    fi
+}
+# verb_pieces: the beginnings of large files, one by one.
+verb_pieces() {
+    begin "$@"
+    shift 2
+    place=0
+    for f; do
+        place=$((place + 1))
+        text_of $place "$f"
+    done
+    rec end
+}
+text_of() {
+    rec "text $1"
+    { [ -f "$2" ] && bounded 5 head -c 1048576 -- "$2" 2>/dev/null; } || rec "refused $1"
+}
+
+# verb_walk SEP ROOT SINCE SECONDS FOLDER …: regular files that changed since then and hidden programs, six levels deep.
+verb_walk() {
+    begin "$@"
+    since=$3 seconds=$4
+    shift 4
+    rec mounts
+    cat /proc/self/mountinfo
+    place=0
+    for folder; do
+        place=$((place + 1))
+        { [ -d "$folder" ] && [ ! -h "$folder" ]; } || continue
+        rec "folder $place"
+        if [ $FIND = gnu ]; then walked; else walked_plainly; fi
+        late $? "$folder"
+    done
+    rec end
+}
+walked() {
+    bounded "$seconds" find "$folder" -xdev -mindepth 1 -maxdepth 6 \
+        \( -type d \( -name '.hemostat-*' -user "$WHO" ! -perm /022 -printf 'V%p\0' -prune -o ! -readable -printf 'C%p\0' -prune \
+        -o -path "$folder/*/*/*/*/*/*" -printf 'D%p\0' \) \) \
+        -o -type f \( -newermt "@$since" -o -newerct "@$since" -o \( -path '*/.*' -perm /111 \) \) \
+        -printf 'F%m %U %s %T@ %C@ %D %i %p\0' 2>/dev/null
+}
+# A find without -printf and times by the second: every file is described, and the choice is made by who asked.
+walked_plainly() {
+    bounded "$seconds" find "$folder" -xdev -maxdepth 6 -type f -exec stat -c 'P%f %u %s %Y %Z %d %i %n' {} + 2>/dev/null
+}
+
+# --- the system around the processes ---
+
+verb_boot_time() {
+    begin "$@"
+    rec clock
+    grep -s '^btime ' /proc/stat
+    rec end
+}
+
+# verb_blind SEP ROOT SECONDS: what this way of looking cannot see.
+verb_blind() {
+    begin "$@"
+    see
+    [ "$3" = 0 ] || hidden "$3"
+    rec who
+    printf '%s' "$WHO"
+    rec mounts
+    grep -s ' /proc ' /proc/self/mountinfo
+    rec namespace
+    readlink /proc/self/ns/pid
+    rec preload
+    grep -as 'LD_PRELOAD=' "/proc/$$/environ" | tr '\000' '\n' | grep '^LD_PRELOAD='
+    rec libraries
+    [ -s /etc/ld.so.preload ] && head -c 4096 /etc/ld.so.preload
+    rec tools
+    for tool in sha256sum readlink grep find head stat; do have $tool || printf '%s ' $tool; done
+    [ $STAT = yes ] || printf 'stat-with-a-format '
+    [ $TIMEOUT = yes ] || printf 'timeout '
+    all=0 shut=0
+    for d in "$P"/[0-9]*; do
+        all=$((all + 1))
+        [ -r "$d/fd" ] || [ ! -d "$d" ] || shut=$((shut + 1))
+    done
+    rec "descriptors $shut $all"
+    unsee
+    rec end
+}
+
+# verb_modules SEP ROOT: the kernel's lists of its own modules.
+verb_modules() {
+    begin "$@"
+    rec listed
+    cat /proc/modules 2>/dev/null || rec "refused /proc/modules"
+    rec shown
+    for f in /sys/module/*/initstate; do [ -e "$f" ] && echo "$f"; done
+    rec symbols
+    if have awk; then
+        # shellcheck disable=SC2016  # awk expands it
+        bounded 10 awk '$NF ~ /^\[.*\]$/ { seen[$NF] = 1 } END { for (name in seen) print name }' /proc/kallsyms 2>/dev/null
+        late $? "the kernel's symbols"
+    else
+        rec "refused awk"
+    fi
+    rec taint
+    cat /proc/sys/kernel/tainted 2>/dev/null
+    rec end
+}
+
+# verb_privileges SEP ROOT SECONDS FOLDER …: files with the setuid or setgid bit, and with capabilities.
+verb_privileges() {
+    begin "$@"
+    seconds=$3
+    shift 3
+    place=0
+    total=$#
+    while [ $place -lt "$total" ]; do
+        place=$((place + 1))
+        [ -d "$1" ] && [ ! -h "$1" ] && set -- "$@" "$1"
+        shift
+    done
+    [ $# -gt 0 ] || { rec end; return; }
+    rec modes
+    if [ $FIND = gnu ]; then
+        bounded "$seconds" find "$@" -xdev -maxdepth 6 -type f -perm /6000 -printf 'F%m %U %s %T@ %C@ %D %i %p\0' 2>/dev/null
+    else
+        bounded "$seconds" find "$@" -xdev -maxdepth 6 -type f -perm /6000 -exec stat -c 'P%f %u %s %Y %Z %d %i %n' {} + 2>/dev/null
+    fi
+    late $? "files with the setuid bit"
+    if have getcap; then
+        rec capabilities
+        bounded "$seconds" find "$@" -xdev -maxdepth 6 -type f -perm /111 ! -path '*[[:cntrl:]]*' -exec getcap {} + 2>/dev/null
+        late $? "files with capabilities"
+    else
+        unseen "files with capabilities" "this host has no getcap"
+    fi
+    rec end
+}
+
+# verb_packages SEP ROOT PROGRAM …: which package brought it, with which digest, and the digest that it has. Names are tame.
+verb_packages() {
+    begin "$@"
+    shift 2
+    if [ -d "$R/var/lib/dpkg/info" ]; then by_dpkg "$@"; fi
+    if [ -z "$R" ] && have rpm && ! have dpkg; then
+        rec rpm
+        bounded 60 rpm -qf --qf '[%{FILENAMES}\t%{FILEDIGESTS}\t%{=NAME}-%{=VERSION}-%{=RELEASE}\n]' -- "$@" 2>/dev/null | head -c 8388608
+        rec sums
+        bounded 60 sha256sum -- "$@" 2>/dev/null
+    fi
+    if [ -r "$R/lib/apk/db/installed" ]; then
+        rec apk
+        grep -E '^[PVFRZ]:' "$R/lib/apk/db/installed"
+        rec sha1
+        bounded 60 sha1sum -- "$@" 2>/dev/null
+    fi
+    rec end
+}
+# dpkg's own records: md5sums has what a package brought, list also what it has no digest for. Links like /bin make two names.
+by_dpkg() {
+    rec md5
+    bounded 60 md5sum -- "$@" 2>/dev/null
+    place=0 total=$#
+    while [ $place -lt "$total" ]; do
+        place=$((place + 1)) bare=${1#"$R/"}
+        bare=${bare#usr/}
+        set -- "$@" -e "$bare"
+        shift
+    done
+    cd "$R/var/lib/dpkg/info" || return
+    rec dpkg
+    bounded 20 grep -F "$@" -- *.md5sums 2>/dev/null | head -c 8388608
+    rec lists
+    bounded 20 grep -F "$@" -- *.list 2>/dev/null | head -c 8388608
+}
+
+# verb_logins SEP ROOT: the ends of the login records, as they are. 192000 bytes are whole records of either size (384 and 400).
+verb_logins() {
+    begin "$@"
+    rec machine
+    uname -m
+    for name in var/log/wtmp var/log/btmp run/utmp; do
+        [ -f "$R/$name" ] || { rec "missing $name"; continue; }
+        rec "records $name"
+        tail -c 192000 "$R/$name" 2>/dev/null || rec "refused $name"
+    done
+    rec end
+}
+
+# verb_logs SEP ROOT FROM TO [FROM TO …]: log lines of who logged in and did what, of these times.
+verb_logs() {
+    begin "$@"
+    shift 2
+    rec zone
+    (unset TZ && date +%z)
+    words='sshd|sudo|su[:[]|doas|useradd|usermod|userdel|groupadd|gpasswd|passwd|chpasswd|CRON|crond|systemd-logind|kernel: .*module|adduser'
+    for name in auth.log secure messages syslog; do
+        [ -f "$R/var/log/$name" ] || continue
+        rec "log $name"
+        { tail -c 4194304 "$R/var/log/$name" || rec "refused $name"; } 2>/dev/null | bounded 10 grep -aE "$words" | tail -n 800 | cut -c 1-1000
+    done
+    if [ -z "$R" ] && have journalctl; then
+        while [ $# -ge 2 ]; do
+            rec journal
+            bounded 15 journalctl -q --no-pager -o short-unix --since "@$1" --until "@$2" -n 4000 2>/dev/null | grep -aE "$words" | tail -n 800 | cut -c 1-1000
+            shift 2
+        done
+    fi
+    rec end
+}

@@ -87,7 +87,7 @@ def items(known: Site, found: Sequence[Alert], name: str, sender: Sender) -> lis
     """
     chosen = [known.playbook(sender.playbook) if sender.playbook else choose(known, alert) for alert in found]
     return [
-        Item(alert, _victim(known, alert.host).name, playbook.name, name, sender.most)
+        Item(alert, _victim(known, alert).name, playbook.name, name, sender.most)
         for alert, playbook in zip(found, chosen, strict=True)
     ]
 

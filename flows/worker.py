@@ -30,7 +30,7 @@ THREADS: Mapping[Lane, int] = {Lane.URGENT: 8, Lane.LATER: 8, Lane.SHOW: 1}
 # Runs that Prefect shows while they go on: its SQLite answers 503 when more write at once (measured with 3.8.8).
 LIVE = 1
 RETRY_AT_MOST = 60.0
-SHOW_AGAIN = 30.0
+SHOW_AGAIN = 5.0
 
 
 @dataclass(slots=True)

@@ -1,0 +1,1 @@
+"""`hemostat serve`: real processes, real HTTP, the laboratory's firewall."""

@@ -17,7 +17,7 @@ from tasks.report_view import View, view
 __all__ = ["View", "html", "markdown", "view"]
 
 # In the wheel the templates stand in the package; in a clone they are the owner's to edit, beside the reports.
-_FOLDERS = (Path(__file__).with_name("report_templates"), Path(__file__).parents[1] / "reports" / "templates")
+FOLDERS = (Path(__file__).with_name("report_templates"), Path(__file__).parents[1] / "reports" / "templates")
 LIMIT = 500
 
 
@@ -41,7 +41,7 @@ def html(view: View) -> str:
 def _html() -> Environment:
     """Every value passes `inert` first (controls, bidi), then Jinja's autoescape."""
     return Environment(
-        loader=FileSystemLoader(_FOLDERS),
+        loader=FileSystemLoader(FOLDERS),
         undefined=StrictUndefined,
         autoescape=True,
         finalize=lambda value: value if isinstance(value, Markup) else inert(value, LIMIT),
@@ -55,7 +55,7 @@ def _html() -> Environment:
 def _markdown() -> Environment:
     """Every value passes `escape`, as no autoescape for Markdown exists; only `code` and `fence` say otherwise."""
     env = Environment(
-        loader=FileSystemLoader(_FOLDERS),
+        loader=FileSystemLoader(FOLDERS),
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701
         finalize=lambda value: value if isinstance(value, Source) else escape(value),

@@ -31,7 +31,7 @@ class Story:
     """Writes records and moves the time. `names` are the strings that an attacker chooses."""
 
     def __init__(self, folder: Path, names: dict[str, str] | None = None, start: datetime = START) -> None:
-        self.now = start
+        self.now = self.begun = start
         self.names = PLAIN | (names or {})
         self.journal = Journal(folder, clock=lambda: self.now)
 
@@ -51,7 +51,7 @@ class Story:
         return fold(self.journal.records), self.journal.head
 
     def open(self, mode: Mode = Mode.DRILL, alert: bool = True) -> None:
-        seen = Alert("suricata", "8830271", "192.0.2.17", REMOTE, self.names["signature"], START, "1")
+        seen = Alert("suricata", "8830271", "192.0.2.17", REMOTE, self.names["signature"], self.begun, "1")
         incident = Incident(
             ID,
             "web-7",
@@ -61,7 +61,7 @@ class Story:
             "ops",
             mode,
             "lab",
-            START + timedelta(seconds=2),
+            self.begun + timedelta(seconds=2),
             "raised by the drill",
             seen if alert else None,
             (),

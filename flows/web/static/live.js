@@ -1,0 +1,49 @@
+// Looks again by itself: asks for a short stamp, and when it is another one, takes the changed parts of the page over.
+// A part that somebody is typing in stays as it is until they are done. Without this script every page works; reload it by hand.
+"use strict";
+(() => {
+  const main = document.querySelector("main[data-live]");
+  if (!main) return;
+  let stamp = main.dataset.stamp;
+  let waits = 2000;
+
+  const inUse = (part) =>
+    part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea, button, summary")
+    || [...part.querySelectorAll("input:not([type=hidden]), textarea")].some((field) =>
+      field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue);
+
+  const take = (fresh) => {
+    let all = true;
+    for (const part of document.querySelectorAll("[data-part]")) {
+      const next = fresh.getElementById(part.id);
+      if (!next) { part.replaceChildren(); continue; }
+      if (next.isEqualNode(part)) continue;
+      if (inUse(part)) { all = false; continue; }
+      const open = [...part.querySelectorAll("details")].map((d) => d.open);
+      part.replaceChildren(...next.childNodes);
+      part.querySelectorAll("details").forEach((d, i) => { d.open = Boolean(open[i]); });
+    }
+    return all;
+  };
+
+  const missing = (fresh) => [...fresh.querySelectorAll("[data-part]")].some((part) => !document.getElementById(part.id));
+
+  const look = async () => {
+    try {
+      const answer = await fetch(main.dataset.live, { cache: "no-store" });
+      if (answer.redirected || answer.status === 401) return location.reload();
+      const now = await answer.text();
+      if (answer.ok && now !== stamp) {
+        const page = await fetch(location.href, { cache: "no-store" });
+        const fresh = new DOMParser().parseFromString(await page.text(), "text/html");
+        if (missing(fresh)) return location.reload();
+        if (take(fresh)) stamp = now;
+      }
+      waits = 2000;
+    } catch {
+      waits = Math.min(waits * 2, 30000);
+    }
+    setTimeout(look, document.hidden ? 10000 : waits);
+  };
+  setTimeout(look, waits);
+})();

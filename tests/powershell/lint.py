@@ -13,7 +13,7 @@ from tree_sitter import Language, Node, Parser
 from tests.powershell import rules
 
 _PARSER = Parser(Language(tree_sitter_pwsh.language()))
-HEADER = re.compile(r"# hemostat ([a-z_]+) (\d+): (looks|changes): \S.*")
+HEADER = re.compile(r"# hemostat ([a-z_]+) (\d+): (looks|changes|runs): \S.*")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,10 +44,10 @@ class Script:
         return found
 
     @cached_property
-    def changes(self) -> bool:
-        """Does the header say that it changes the host?"""
+    def kind(self) -> str:
+        """What the header says that it does: looks, changes or runs."""
         match = HEADER.fullmatch(self.data.split(b"\n", 1)[0].decode("ascii", "replace"))
-        return match is not None and match[3] == "changes"
+        return match[3] if match else "looks"
 
     @cached_property
     def functions(self) -> dict[str, Node]:
@@ -67,7 +67,7 @@ def faults(data: bytes) -> list[Fault]:
 def _header(script: Script) -> Iterator[Fault]:
     first = script.data.split(b"\n", 1)[0].decode("ascii", "replace")
     if not HEADER.fullmatch(first):
-        yield Fault(1, "the first line must be `# hemostat NAME VERSION: looks|changes: what`")
+        yield Fault(1, "the first line must be `# hemostat NAME VERSION: looks|changes|runs: what`")
 
 
 def _bytes(script: Script) -> Iterator[Fault]:
@@ -119,7 +119,7 @@ def _orphans(script: Script) -> Iterator[Fault]:
 
 
 def _commands(script: Script) -> Iterator[Fault]:
-    allowed = (rules.CHANGE if script.changes else rules.LOOK) | set(script.functions)
+    allowed = (rules.CHANGE if script.kind == "changes" else rules.LOOK) | set(script.functions)
     for node in script.of("command_name"):
         name = _text(node).lower()
         if name in rules.BANNED:
@@ -129,10 +129,12 @@ def _commands(script: Script) -> Iterator[Fault]:
 
 
 def _does(script: Script) -> str:
-    return "changes the host" if script.changes else "only looks"
+    return "changes the host" if script.kind == "changes" else "only looks"
 
 
 def _dynamic(script: Script) -> Iterator[Fault]:
+    if script.kind == "runs":  # the bootstrap, whose work is to run another script
+        return
     for node in script.of("command_name_expr"):
         if _text(node).strip("\"'").lower() not in rules.TOOLS:
             yield _fault(node, f"a command by value: {_text(node)[:40]}")

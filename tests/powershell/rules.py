@@ -21,11 +21,11 @@ AUTOMATIC = _words("""
 ORPHANS = _words("else elseif catch finally until")
 
 LOOK = _words("""
-    ConvertFrom-Csv ConvertFrom-Json ConvertTo-Json ForEach-Object Get-Acl Get-AuthenticodeSignature Get-BitsTransfer Get-
-    ChildItem Get-CimInstance Get-Command Get-Content Get-Date Get-DnsClientCache Get-FileHash Get-Item Get-ItemProperty Get-
-    NetFirewallRule Get-NetNeighbor Get-NetTCPConnection Get-NetUDPEndpoint Get-Process Get-ScheduledTask Get-Service Get-
-    WinEvent Group-Object Join-Path Measure-Object New-Object Out-Null Out-String Select-Object Sort-Object Split-Path Start-
-    Sleep Test-Path Where-Object Write-Output Write-Error Set-StrictMode Get-NetFirewallAddressFilter Get-LocalUser
+    ConvertFrom-Csv ConvertFrom-Json ConvertTo-Json ForEach-Object Get-Acl Get-AuthenticodeSignature Get-BitsTransfer
+    Get-ChildItem Get-CimInstance Get-Command Get-Content Get-Date Get-DnsClientCache Get-FileHash Get-Item Get-ItemProperty
+    Get-NetFirewallRule Get-NetNeighbor Get-NetTCPConnection Get-NetUDPEndpoint Get-Process Get-ScheduledTask Get-Service
+    Get-WinEvent Group-Object Join-Path Measure-Object New-Object Out-Null Out-String Select-Object Sort-Object Split-Path
+    Start-Sleep Test-Path Where-Object Write-Output Write-Error Set-StrictMode Get-NetFirewallAddressFilter Get-LocalUser
 """)
 CHANGE = LOOK | _words("""
     Disable-ScheduledTask Enable-ScheduledTask Invoke-CimMethod Move-Item New-Item New-ItemProperty New-NetFirewallRule

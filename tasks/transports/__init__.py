@@ -12,7 +12,7 @@ from tasks.transports.local import LocalHands
 Resolve = Callable[[str], str]
 
 
-def reach(host: Host, site: Site, secret: Resolve) -> Hands:  # noqa: ARG001
+def reach(host: Host, site: Site, secret: Resolve) -> Hands:
     """The hands for that host. Nothing is opened yet: the first verb does.
 
     Args:
@@ -25,8 +25,12 @@ def reach(host: Host, site: Site, secret: Resolve) -> Hands:  # noqa: ARG001
     """
     if host.transport == "local":
         return LocalHands(host.root)
+    if host.transport == "ssh":
+        from tasks.transports.ssh_hands import SshHands  # paramiko takes 0.1 s, and local hosts have no use for it
+
+        return SshHands(host, site, secret)
     raise Unreachable(
         f"reach {host.name}",
-        f"this version looks only at the machine that it runs on, and {host.name} is of transport {host.transport}",
+        f"this version looks at hosts over SSH and at the machine that it runs on; {host.name} is of transport {host.transport}",
         "run hemostat on that host with transport: local, or block only: skip triage",
     )

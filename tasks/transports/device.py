@@ -19,7 +19,7 @@ import paramiko
 from tasks.firewalls.shape import Command, Firewall
 from tasks.model import ConfigError, TargetError, Unreachable, inert
 from tasks.settings import Host, Site
-from tasks.transports import ssh
+from tasks.transports import ssh, ssh_keys
 from tasks.transports.hands import Ran
 from tasks.transports.locks import held
 
@@ -266,9 +266,9 @@ def _known_hosts(host: Host) -> Iterator[dict[str, Any]]:
     if not host.host_key:
         yield {"system_host_keys": True}
         return
-    pin = ssh.pinned_key(host)
+    pin = ssh_keys.pinned_key(host)
     with tempfile.NamedTemporaryFile("w", prefix="hemostat-", suffix=".known_hosts") as file:
-        file.write(f"{ssh.known_hosts_name(host)} {pin.get_name()} {pin.get_base64()}\n")
+        file.write(f"{ssh_keys.known_hosts_name(host)} {pin.get_name()} {pin.get_base64()}\n")
         file.flush()
         yield {"alt_host_keys": True, "alt_key_file": file.name}
 

@@ -46,7 +46,8 @@ class Answer:
 
 def command(host: Host) -> str:
     """The fixed command line of a session. It holds no data; the environment of the login is left behind."""
-    shell = f"sh -c '{ssh_text.BOOTSTRAP}'"
+    # The one thing that sshd alone knows goes along as an argument: sudo lets no variable pass.
+    shell = f"sh -c '{ssh_text.BOOTSTRAP}' hemostat \"$SSH_CONNECTION\""
     if host.ssh.sudo == "none":
         return f"exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C {shell}"
     # -k: a password that sudo remembers does not count, and none is remembered, so nothing is written there.
@@ -122,7 +123,13 @@ class Session:
     def __init__(self, wire: Wire, where: str) -> None:
         self._wire, self._where, self._rest = wire, where, b""
 
+    @property
+    def closed(self) -> bool:
+        """True when nothing can be asked any more."""
+        return self._wire.channel.closed
+
     def close(self) -> None:
+        """Let go of the shell: it ends with its input."""
         self._wire.close()
 
     def ask(self, verb: str, arguments: Sequence[str], seconds: float, tried: str = "") -> bytes:

@@ -43,6 +43,11 @@ def encoded(argument: str | bytes) -> bytes:
     return octal(data)
 
 
+def decoded(name: bytes) -> str:
+    """A name of the host's as text, every byte of it kept (PEP 383)."""
+    return os.fsdecode(name)
+
+
 def octal(data: bytes) -> bytes:
     """Any bytes, zero bytes too, as `printf %b` writes them again."""
     return b"".join(bytes((byte,)) if byte in _PLAIN else b"\\0%03o" % byte for byte in data)

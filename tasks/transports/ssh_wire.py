@@ -12,8 +12,15 @@ import paramiko
 from tasks.model import TargetError, Unreachable, inert
 
 CHUNK = 256 * 1024
-# What a program says on standard error is for people: more than this is no message, and only the end of it is kept.
-ERROR_LIMIT, ERROR_KEPT = 16 << 20, 4096
+# What a program says on standard error is for people: more than this is no message.
+ERROR_LIMIT = 4 << 20
+
+
+class Late(TargetError):
+    """The deadline is over."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(f"wait for {where}", "the deadline is over", "is it overloaded? try again")
 
 
 class Wire:
@@ -30,7 +37,7 @@ class Wire:
     """
 
     def __init__(self, transport: paramiko.Transport, command: str, where: str, deadline: float) -> None:
-        self.where, self.errors, self._flood = where, bytearray(), 0
+        self.where, self.errors = where, bytearray()
         with broken(where):
             self.channel = transport.open_session(timeout=max(0.1, deadline - time.monotonic()))
             self.channel.exec_command(command)
@@ -43,7 +50,7 @@ class Wire:
         """Write all of it.
 
         Raises:
-            TargetError: the host took too long to read it.
+            Late: the host took too long to read it.
             Unreachable: the connection broke.
         """
         sent = 0
@@ -62,7 +69,8 @@ class Wire:
         """The next bytes of standard output, empty at its end; what comes on standard error meanwhile is kept aside.
 
         Raises:
-            TargetError: nothing came until the deadline, or standard error is flooded.
+            Late: nothing came until the deadline.
+            TargetError: standard error is flooded.
             Unreachable: the connection broke.
         """
         while not self.ready(deadline):
@@ -87,25 +95,20 @@ class Wire:
 
     def said(self) -> str:
         """The end of what came on standard error, harmless and on one line."""
-        words = bytes(self.errors).decode("utf-8", "replace").split("\n")
+        words = bytes(self.errors[-4096:]).decode("utf-8", "replace").split("\n")
         return inert("; ".join(filter(None, (word.strip() for word in words))), 500)
 
     def _errors(self) -> None:
         while self.channel.recv_stderr_ready():
-            part = self.channel.recv_stderr(CHUNK)
-            self._flood += len(part)
-            self.errors[:] = (self.errors + part)[-ERROR_KEPT:]
-            if self._flood > ERROR_LIMIT:
-                raise TargetError(
-                    f"listen to {self.where}",
-                    f"it flooded standard error with {self._flood} bytes",
-                    "look at it by hand",
-                )
+            self.errors += self.channel.recv_stderr(CHUNK)
+            if len(self.errors) > ERROR_LIMIT:
+                seen = f"it floods standard error: {len(self.errors)} bytes"
+                raise TargetError(f"listen to {self.where}", seen, "look at it by hand")
 
     def _left(self, deadline: float) -> float:
         left = deadline - time.monotonic()
         if left <= 0:
-            raise TargetError(f"wait for {self.where}", "the deadline is over", "is it overloaded? try again")
+            raise Late(self.where)
         return left
 
 

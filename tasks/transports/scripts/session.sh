@@ -142,6 +142,11 @@ verb_hello() {
     id -u
 }
 
+# The runner's address and port, this host's address and port, as sshd saw them.
+verb_came_from() {
+    echo "$came_from"
+}
+
 # verb_stat PATH: size, mode (hexadecimal), uid, gid, modified, inode, device; then the target of a link.
 verb_stat() {
     stat -c '%s %f %u %g %Y %i %d' "$1" || exit 1
@@ -167,4 +172,5 @@ uncovered() {
         unshare -m sh -c 'mount -t proc proc /proc || exit 99; script=$(cat); eval "$script"; "$@"' sh "$@"
 }
 
+came_from=$1
 exec 4>&1

@@ -12,21 +12,25 @@ Frame = Literal["", "cut", "mixed", "hash"]
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Drop the TCP connection in the `at`-th answer (1 is the next one that has `action`) after `after` bytes of it."""
+    """Drop the TCP connection in the `at`-th answer after `arm` (of that `action`, if one is named) after `after` bytes of it.
+
+    With `restart` the WinRM service starts anew: shells and remembered answers are gone.
+    """
 
     at: int = 1
     after: int = 0
     action: str = ""
+    restart: bool = False
 
 
 @dataclass
 class Faults:
     """All knobs; a new one is a quiet server.
 
-    `cuts` and `stalls` (seconds by number of the answer) are used up. `busy`: so many Creates are answered with error 170. `denied`: every
-    Create with error 5. `shells`, `operations`, `envelope`: the quotas. `language` is PowerShell's mode, `codepage` the console's,
-    whatever the shell asks for, `frame` what happens to a script's answer, `clock` the error of the host's clock in seconds, `offer` the
-    only login offered, `page` an HTML page instead of WinRM.
+    `cuts` and `stalls` (seconds by number of the answer) are set by `arm` and used up. `busy`: so many Creates are answered with
+    error 170. `denied`: every Create with error 5. `shells`, `operations`, `envelope`: the quotas. `language` is PowerShell's mode
+    (Denied: a policy keeps it from starting), `codepage` the console's, whatever the shell asks for, `frame` what happens to a script's
+    answer, `clock` the error of the host's clock in seconds, `offer` the only login offered, `page` an HTML page instead of WinRM.
     """
 
     cuts: list[Cut] = field(default_factory=list)
@@ -46,15 +50,21 @@ class Faults:
     _answers: int = 0
     _of: dict[str, int] = field(default_factory=dict)
 
-    def answer(self, action: str) -> tuple[int | None, float]:
-        """Count one answer: after how many bytes it is cut (None: not at all), and for how many seconds it is held back."""
+    def arm(self, *cuts: Cut, stalls: dict[int, float] | None = None) -> None:
+        """Set cuts and stalls, and count answers from here on."""
+        with self._lock:
+            self.cuts, self.stalls = list(cuts), dict(stalls or {})
+            self._answers, self._of = 0, {}
+
+    def answer(self, action: str) -> tuple[Cut | None, float]:
+        """Count one answer: the cut that it suffers, if any, and for how many seconds it is held back."""
         with self._lock:
             self._answers += 1
             self._of[action] = self._of.get(action, 0) + 1
             due = next((cut for cut in self.cuts if cut.at == self._count(cut)), None)
             if due:
                 self.cuts.remove(due)
-            return due.after if due else None, self.stalls.pop(self._answers, 0.0)
+            return due, self.stalls.pop(self._answers, 0.0)
 
     def _count(self, cut: Cut) -> int:
         return self._of.get(cut.action, 0) if cut.action else self._answers

@@ -75,9 +75,9 @@ class Pipes:
                 raise Stopped
 
     def feed(self, data: bytes, end: bool) -> bool:
-        """More of standard input; False when it has ended before."""
+        """More of standard input; False when it or the program has ended before."""
         with self._change:
-            if self._ended:
+            if self._ended or self._code is not None:
                 return False
             self._in += data
             self._ended = end
@@ -104,6 +104,7 @@ class Pipes:
             out = self._cut(self._out, limit)
             err = self._cut(self._err, limit - len(out))
             left = self._out or self._err
+            self._change.notify_all()
             return Output(out, err, None if left else self._code)
 
     def _ready(self) -> bool:

@@ -45,6 +45,8 @@ class Scripts:
 
     def start(self, shell: Shell, command: str, arguments: Sequence[str]) -> Program:
         line = " ".join((command, *arguments)).strip()
+        if shell.language == "Denied" and line.lower().startswith("powershell"):
+            return _denied
         if line == " ".join((frame.POWERSHELL, *frame.bootstrap())):
             return lambda pipes: self._boot(shell, pipes)
         if command.lower() in ("powershell", frame.POWERSHELL):
@@ -87,6 +89,12 @@ def _clixml(pipes: Pipes, text: str) -> int:
         b'<S S="Error">' + escaped.encode() + b"_x000D__x000A_</S></Objs>"
     )
     return UNKNOWN
+
+
+def _denied(pipes: Pipes) -> int:
+    """AppLocker's answer: the program does not start, so it reads nothing."""
+    pipes.err(b"This program is blocked by group policy. For more information, contact your system administrator.\r\n")
+    return 1
 
 
 def _no_program(shell: Shell, command: str, pipes: Pipes) -> int:

@@ -168,9 +168,11 @@ class _Connection(BaseHTTPRequestHandler):
             return self._reply(400, b"")
         action, status, answer = lab.service.handle(message, user)
         kind, answer = sealed(seal, answer) if seal else (SOAP, answer)
-        after, held = lab.faults.answer(action)
+        cut, held = lab.faults.answer(action)
         lab.closing.wait(held)
-        return self._reply(status, answer, kind, authenticate, after)
+        if cut and cut.restart:
+            lab.service.stop()
+        return self._reply(status, answer, kind, authenticate, cut.after if cut else None)
 
     def _reply(
         self, status: int, body: bytes, kind: str = "", authenticate: list[str] | None = None, after: int | None = None

@@ -98,7 +98,9 @@ class Service:
                 self._running -= 1
 
     def stop(self) -> None:
-        """End every shell."""
+        """End every shell and forget every answer, as the service does when it stops."""
+        with self._lock:
+            self._answers.clear()
         for id_ in tuple(self.shells):
             self._end(id_)
 

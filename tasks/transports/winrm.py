@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from winrm.exceptions import WinRMOperationTimeoutError
+from winrm.exceptions import WinRMOperationTimeoutError, WSManFaultError
 
 from tasks.model import HemostatError, TargetError
 from tasks.settings import Host
@@ -108,11 +108,10 @@ class Client:
 
     def _framed(self, ran: Ran, printed: bytes) -> bytes:
         what = f"run a script on {self.host.name}"
-        error = frame.told(ran.err)
-        if why := frame.blocked(ran.status, printed, error):
+        if why := frame.blocked(ran.status, printed, ran.err):
             raise frame.Blocked(what, why, "only console tools can look; allow scripts by policy for the whole picture")
         if ran.status and not printed.rstrip().endswith(b"END"):
-            seen = error or f"it ended with status {ran.status} and no answer"
+            seen = frame.told(ran.err) or f"it ended with status {ran.status} and no answer"
             raise TargetError(what, seen, "look at the host by hand")
         return frame.unframed(printed, what)
 
@@ -130,9 +129,11 @@ class Client:
         err = bytearray()
         with explained(wire, tried), _shell(wire) as shell:
             command = wire.patiently(lambda: wire.run_command(shell, *line, console_mode_stdin=False))
-            for at in range(0, len(stdin), PIECE):
-                wire.send_command_input(shell, command, stdin[at : at + PIECE], end=at + PIECE >= len(stdin))
-            status = _drained(wire, shell, command, each, err)
+            unread = _fed(wire, shell, command, stdin)
+            try:
+                status = _drained(wire, shell, command, each, err)
+            except Late:
+                raise unread or Late from None
             wire.cleanup_command(shell, command)
         return Ran(status, bytes(out or b""), bytes(err))
 
@@ -147,6 +148,17 @@ def _shell(wire: Wire) -> Iterator[str]:
         wire.until = max(wire.until, time.monotonic() + GRACE)
         with contextlib.suppress(HemostatError), explained(wire, "delete the remote shell"):
             wire.close_shell(shell, close_session=False)
+
+
+def _fed(wire: Wire, shell: str, command: str, stdin: bytes) -> WSManFaultError | None:
+    """Send standard input. A program that ended without reading it says why in its output, so the fault is kept for later."""
+    try:
+        for at in range(0, len(stdin), PIECE):
+            wire.send_command_input(shell, command, stdin[at : at + PIECE], end=at + PIECE >= len(stdin))
+    except WSManFaultError as fault:
+        wire.until = min(wire.until, time.monotonic() + GRACE)
+        return fault
+    return None
 
 
 def _drained(wire: Wire, shell: str, command: str, each: Each, err: bytearray) -> int:

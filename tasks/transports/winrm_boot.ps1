@@ -1,5 +1,5 @@
-# hemostat boot
-# Reads two lines of base64(gzip) from standard input, a script and its arguments as JSON, runs it, and frames what it returns.
+# hemostat boot 1: runs: the script that comes with its arguments by standard input, and frames what it returns
+# Two lines of base64(gzip): the script, then its arguments as JSON. The only script that may run another one.
 $l = @($input)
 $m = $ExecutionContext.SessionState.LanguageMode
 if ("$m" -ne 'FullLanguage') { "LANGUAGE $m"; exit 20 }

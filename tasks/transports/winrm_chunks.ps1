@@ -1,5 +1,5 @@
-# hemostat chunks
-# A file from an offset, at most so many bytes: each line is base64(gzip(up to 48 KB)). gzip's own trailer is the line's CRC-32.
+# hemostat chunks 1: looks: a file from an offset, at most so many bytes
+# Each line is base64(gzip(up to 48 KB)); gzip's own trailer is the line's CRC-32.
 param([string]$Json)
 $ErrorActionPreference = 'Stop'
 $want = ConvertFrom-Json $Json
@@ -21,4 +21,4 @@ try {
 } finally {
     $stream.Close()
 }
-ConvertTo-Json -Compress -InputObject @{ sent = $sent }
+ConvertTo-Json -Depth 2 -Compress -InputObject @{ sent = $sent }

@@ -113,7 +113,8 @@ def _fault(met: Met) -> HemostatError:
     assert isinstance(met.error, WSManFaultError)
     code = met.error.wsman_fault_code or met.error.wmierror_code or 0
     if code in _FAULTS:
-        return TargetError(met.tried, *_FAULTS[code])
+        kind = Unreachable if code == NO_SHELL else TargetError
+        return kind(met.tried, *_FAULTS[code])
     return TargetError(
         met.tried, f"WinRM fault {code}: {inert(met.error.reason, 200)}", "look at the host's WinRM event log"
     )

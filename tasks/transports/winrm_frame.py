@@ -19,8 +19,6 @@ from tasks.model import TargetError, inert
 
 # The largest answer of a script that is unpacked.
 LARGEST = 256 << 20
-# cmd's exit code for a program that it does not find.
-NOT_FOUND = 9009
 POWERSHELL = "powershell.exe"
 FLAGS = ("-NoLogo", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-EncodedCommand")
 _HEAD = re.compile(rb"BEGIN (\d{1,10}) ([0-9A-Fa-f]{64})\r?\n")
@@ -105,11 +103,16 @@ def _start(printed: bytes) -> str:
     return repr(inert(printed[:120].decode("utf-8", "replace"))) if printed else "nothing"
 
 
-def blocked(status: int, printed: bytes, error: str) -> str:
-    """Why no script can run there at all; empty when that is not what happened."""
-    if printed.startswith(b"LANGUAGE ") or "ConstrainedLanguage" in error:
+def blocked(status: int, printed: bytes, err: bytes) -> str:
+    """Why no script can run there at all; empty when that is not what happened.
+
+    PowerShell tells its own errors as CLIXML; plain text with a failure comes from cmd, which could not start it.
+    """
+    if printed.startswith(b"LANGUAGE ") or b"ConstrainedLanguage" in err:
         return "PowerShell is in constrained language mode there (AppLocker or WDAC)"
-    return "there is no powershell.exe in its path" if status == NOT_FOUND else ""
+    if status and err.strip() and b"CLIXML" not in err:
+        return f"powershell.exe does not start there: {told(err)}"
+    return ""
 
 
 def told(err: bytes) -> str:

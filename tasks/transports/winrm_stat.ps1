@@ -1,5 +1,4 @@
-# hemostat stat
-# One file's size, times and SHA-256. Reads only; the file may be open elsewhere for writing or deletion.
+# hemostat stat 1: looks: one file's size, times and SHA-256, also while others write or delete it
 param([string]$Json)
 $ErrorActionPreference = 'Stop'
 $want = ConvertFrom-Json $Json
@@ -11,7 +10,7 @@ try {
 } finally {
     $stream.Close()
 }
-ConvertTo-Json -Compress -InputObject @{
+ConvertTo-Json -Depth 2 -Compress -InputObject @{
     path = $item.FullName
     size = $size
     sha256 = [BitConverter]::ToString($hash).Replace('-', '').ToLowerInvariant()

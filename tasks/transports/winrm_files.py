@@ -1,0 +1,150 @@
+"""Files of a Windows host, in checked pieces, resumed where a break left off. Knows two scripts; must not know what a file is for.
+
+The copy grows in PATH.part: each piece carries its CRC-32 (gzip's trailer, RFC 1952), each one that is whole is on the disk before the
+next. The whole is compared with the SHA-256 that the host took itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import hashlib
+import json
+import os
+import zlib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tasks.model import TargetError, Unreachable, inert
+from tasks.transports.winrm import Client
+from tasks.transports.winrm_frame import shipped
+
+# Breaks in a row without a single whole piece between them.
+BREAKS = 4
+# No host that answers at all is slower than this.
+SLOWEST = 256 << 10
+LEAST = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class FileThere:
+    """One file on the host, hashed there. Times are seconds since the epoch, `attributes` are Windows' words."""
+
+    path: str
+    size: int
+    sha256: str
+    modified: float
+    created: float
+    attributes: str
+
+
+def stat(client: Client, path: str, deadline: float = 120.0) -> FileThere:
+    """Look at one file and hash it there.
+
+    Raises:
+        TargetError: there is no such file, or it may not be read.
+        Unreachable: the host does not answer.
+    """
+    facts = _facts(client.run_script(shipped("stat"), _json(path=path), deadline))
+    try:
+        modified, created = (datetime.fromisoformat(facts[name]).timestamp() for name in ("modified", "created"))
+        return FileThere(facts["path"], int(facts["size"]), facts["sha256"], modified, created, facts["attributes"])
+    except (KeyError, TypeError, ValueError):
+        raise TargetError(f"look at {inert(path)}", "the answer lacks what was asked", "report this") from None
+
+
+def fetch(client: Client, path: str, target: Path, limit: int) -> FileThere:
+    """Copy a file to `target`, which appears there only when it is whole and its hash is the host's.
+
+    Args:
+        client: the host.
+        path: there.
+        target: on the runner; what an earlier, broken copy left in `target`.part is gone on with.
+        limit: bytes; a larger file is not copied.
+
+    Raises:
+        TargetError: it is larger, changed while it was copied, or came damaged.
+        Unreachable: the connection broke again and again.
+    """
+    there = stat(client, path)
+    tried = f"copy {inert(path)} from {client.host.name}"
+    if there.size > limit:
+        raise TargetError(
+            tried, f"it has {there.size} bytes, and {limit} are the limit", "raise the limit, or leave it"
+        )
+    part = target.with_name(target.name + ".part")
+    with _reopened(part, there.size) as file:
+        _filled(client, there, file)
+    if _sha256(part) != there.sha256:
+        part.unlink()
+        raise TargetError(tried, "the copy's hash is not the host's: the file changes while it is read", "try again")
+    part.replace(target)
+    return there
+
+
+def _reopened(part: Path, size: int) -> BinaryIO:
+    """The partial copy, ready to be appended to; one that is longer than the file is another file's."""
+    if part.exists() and part.stat().st_size > size:
+        part.unlink()
+    return part.open("ab")
+
+
+def _filled(client: Client, there: FileThere, file: BinaryIO) -> None:
+    """Append what is missing; after a break go on from what is whole."""
+    idle = 0
+    while (start := file.tell()) < there.size:
+        try:
+            _asked(client, there, file)
+        except Unreachable:
+            client.close()
+            idle = idle + 1 if file.tell() == start else 0
+            if idle >= BREAKS:
+                raise
+        else:
+            if file.tell() == start:
+                seen = f"it ends at {start} of {there.size} bytes"
+                raise TargetError(f"copy {inert(there.path)}", seen, "it was cut there meanwhile: try again")
+
+
+def _asked(client: Client, there: FileThere, file: BinaryIO) -> None:
+    """One long command; each piece is on the disk when the next one comes."""
+
+    def keep(line: bytes) -> None:
+        file.write(_piece(line, there.path))
+        file.flush()
+
+    left = there.size - file.tell()
+    arguments = _json(path=there.path, offset=file.tell(), limit=left)
+    try:
+        client.stream_script(shipped("chunks"), arguments, LEAST + left / SLOWEST, keep)
+    finally:
+        os.fsync(file.fileno())
+
+
+def _piece(line: bytes, path: str) -> bytes:
+    try:
+        return gzip.decompress(base64.b64decode(line, validate=True))
+    except (binascii.Error, zlib.error, OSError, EOFError):
+        raise TargetError(f"copy {inert(path)}", "a piece came damaged: its CRC-32 is wrong", "try again") from None
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _json(**arguments: Any) -> bytes:
+    return json.dumps(arguments).encode()
+
+
+def _facts(answer: bytes) -> dict[str, Any]:
+    try:
+        facts = json.loads(answer)
+    except ValueError:
+        facts = None
+    if not isinstance(facts, dict):
+        raise TargetError("read a script's answer", "it is no JSON object", "report this with the journal")
+    return facts

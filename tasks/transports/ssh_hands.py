@@ -9,7 +9,7 @@ from typing import BinaryIO
 from tasks.facts import Autostart, Connection, FileSeen, Process, System, Unseen
 from tasks.model import Remote, TargetError, Unreachable, inert
 from tasks.settings import Host, Site
-from tasks.transports import ssh_look, ssh_stream, ssh_text
+from tasks.transports import ssh_look, ssh_memory, ssh_stream, ssh_text
 from tasks.transports.hands import Fetched, Ran, Stat
 from tasks.transports.ssh_link import Link
 
@@ -132,9 +132,10 @@ class SshHands:
         """Copy at most `limit` bytes of a regular file or of /proc/PID/exe; see ssh_stream.fetch."""
         return ssh_stream.fetch(self._link.channel, absolute(path), into, limit)
 
-    def memory(self, pid: int, created: float, into: BinaryIO, limit: int) -> Fetched:  # noqa: ARG002
-        """The readable memory of exactly that process as an ELF core file."""
-        raise TargetError(f"read the memory of process {pid}", "not over SSH in this version", "collect it by hand")
+    def memory(self, pid: int, created: float, into: BinaryIO, limit: int) -> Fetched:
+        """The readable memory of exactly that process as an ELF core file; see ssh_memory.dump."""
+        whose = ssh_memory.Whose(self.root, pid, round(created * 100))
+        return ssh_memory.dump(self._link.channel, whose, into, limit)
 
     def came_from(self) -> tuple[str, int] | None:
         """Where our connection comes from as the host's own sshd saw it, and the port that it came to (SSH_CONNECTION, ssh(1))."""

@@ -54,7 +54,7 @@ class Link:
     def channel(self) -> Wire:
         """A shell for one verb that needs a channel for itself."""
         self.session()
-        return self._shell(("session.sh", "stream.sh"), "obey_once")
+        return self._shell(("session.sh", "change.sh", "stream.sh"), "obey_once")
 
     def came_from(self) -> tuple[str, int]:
         """The runner's address as the host sees it, and the host's port that we came to.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import BinaryIO
 
-from tasks.model import TargetError, Unreachable, inert
+from tasks.model import Refused, TargetError, Unreachable, inert
 from tasks.transports import ssh_text
 from tasks.transports.hands import Fetched, Ran
 from tasks.transports.ssh_session import OUTPUT_LIMIT, Answer, said_no
@@ -33,7 +33,7 @@ def run(wire: Wire, argv: Sequence[str], stdin: bytes, timeout: float) -> Ran:
     tried, begun = f"run {inert(argv[0])}", time.monotonic()
     deadline = begun + timeout + 5  # the host's own clock ends it first
     with closing(wire):
-        _ask(wire, "run", (str(max(1, math.ceil(timeout))), *argv), deadline)
+        instruct(wire, "run", (str(max(1, math.ceil(timeout))), *argv), deadline)
         wire.send(stdin, deadline)
         wire.end()
         out = bytearray()
@@ -82,7 +82,7 @@ class _Copy:
     def take(self, wire: Wire) -> Fetched:
         """Receive the rest, and hold it against what the host says that it read."""
         before, self.moved = self.digest.hexdigest() if self.size else "", False
-        _ask(wire, "fetch", (self.path, str(self.limit), str(self.size)), time.monotonic() + STALLED)
+        instruct(wire, "fetch", (self.path, str(self.limit), str(self.size)), time.monotonic() + STALLED)
         wire.end()
         rest, cut = hashlib.sha256(), False
         while part := self._next(wire):
@@ -116,12 +116,10 @@ class _Copy:
             ) from None
 
     def _proved(self, wire: Wire, before: str, rest: str) -> None:
-        status = wire.status(time.monotonic() + STALLED)
-        told = {key.decode(): value.decode() for key, value in _DIGEST.findall(bytes(wire.errors))}
-        complaint = _DIGEST.sub(b"", bytes(wire.errors)).strip()
         tried = f"fetch {inert(self.path)}"
-        if status or complaint:
-            raise said_no(Answer(status or 1, b"", complaint.decode("utf-8", "replace")), tried)
+        if error := complaint(wire, _DIGEST, tried):
+            raise error
+        told = {key.decode(): value.decode() for key, value in _DIGEST.findall(bytes(wire.errors))}
         if "after" not in told:
             raise Unreachable(tried, "the copy was cut off", "try again")
         if told.get("before", "") != before:
@@ -130,5 +128,15 @@ class _Copy:
             raise TargetError(tried, "what arrived is not what the host read (SHA-256 differs)", "try again")
 
 
-def _ask(wire: Wire, verb: str, arguments: Sequence[str], deadline: float) -> None:
+def complaint(wire: Wire, told: re.Pattern[bytes], tried: str) -> TargetError | Refused | None:
+    """The error that its exit status, or words on standard error beyond what a verb tells there, stand for."""
+    status = wire.status(time.monotonic() + STALLED)
+    words = told.sub(b"", bytes(wire.errors)).strip()
+    if not status and not words:
+        return None
+    return said_no(Answer(status if status > 0 else 1, b"", words.decode("utf-8", "replace")), tried)
+
+
+def instruct(wire: Wire, verb: str, arguments: Sequence[str], deadline: float) -> None:
+    """Say what the channel is for."""
     wire.send(ssh_text.request(secrets.token_hex(16), verb, arguments), deadline)

@@ -145,14 +145,20 @@ moved() {
 
 # verb_signal ROOT PID CREATED NUMBER: CREATED is in hundredths of a second since the epoch.
 verb_signal() {
-    if covered "$2"; then
-        uncovered signal_one "$@"
+    in_the_open "$2" signal_one "$@"
+}
+
+# in_the_open PID FUNCTION [ARGUMENT]...: call it where /proc/PID is the kernel's own.
+in_the_open() {
+    shown=$1
+    shift
+    if covered "$shown"; then
+        uncovered "$@"
         status=$?
-        [ "$status" != 99 ] || refuse 1 "a mount over /proc/$2 hides it, and uncovering needs root and unshare"
+        [ "$status" != 99 ] || refuse 1 "a mount over /proc/$shown hides it, and uncovering needs root and unshare"
         return "$status"
-    else
-        signal_one "$@"
     fi
+    "$@"
 }
 
 covered() {
@@ -167,8 +173,7 @@ covered() {
 signal_one() {
     root=$1 pid=$2 created=$3 number=$4
     same_process "$pid" "$created" || { echo gone && return 0; }
-    spare_ourselves "$pid"
-    [ "$root" = / ] || inside_root "$pid" "$root"
+    ours_to_touch "$pid" "$root"
     if said=$(same_process "$pid" "$created" && kill -s "$number" "$pid" 2>&1); then
         echo sent
     elif kill -s 0 "$pid" 2>/dev/null; then
@@ -176,6 +181,12 @@ signal_one() {
     else
         echo gone
     fi
+}
+
+# ours_to_touch PID ROOT: end the verb unless it may be touched.
+ours_to_touch() {
+    spare_ourselves "$1"
+    [ "$2" = / ] || inside_root "$1" "$2"
 }
 
 # fields_of PID: the fields of /proc/PID/stat from the third on; the name in brackets may hold anything, so cut after its end.

@@ -18,7 +18,7 @@ from flows.inbox import Inbox, Order
 from tasks import undo as undoing
 from tasks.acts import Waiting
 from tasks.case import Case
-from tasks.model import Approval, ConfigError, HemostatError, Json, Step
+from tasks.model import Approval, ConfigError, HemostatError, Json, Outcome, Step
 from tasks.state import UNDO, State
 
 # What cannot run without a step is skipped with it.
@@ -27,9 +27,10 @@ STANDS_ON: dict[Step, tuple[Step, ...]] = {
     Step.COLLECT: (Step.COLLECT, Step.CLEANUP),
 }
 # A person's word after which the run goes on.
-GO = frozenset({"approval.given", "approval.refused", "step.redo", "step.skipped", "resumed"})
+GO = frozenset({"approval.given", "approval.refused", "step.redo", "step.skipped", "resumed", "goes.on"})
 # Orders that do not wait for the step that is under way: it ends at its next look.
 INTERRUPTING = frozenset({"redo", "skip", "undo"})
+NOT_DONE = "not done"
 
 
 def goes_on(state: State) -> bool:
@@ -46,8 +47,17 @@ def goes_on(state: State) -> bool:
 
 def follow(case: Case, inbox: Inbox) -> None:
     """Follow every order that waits for this incident, oldest first. One that died half-way is finished, never done again."""
+    stopped = _stopped(case.state)
     for order in inbox.pending(case.incident.id):
-        inbox.done(order.id, answered(case, order))
+        inbox.done(order.id, answer := answered(case, order))
+        if stopped and answer.startswith(NOT_DONE):
+            case.record("goes.on", why=f"order {order.id[:8]}, for which the run was stopped, was not followed")
+
+
+def _stopped(state: State) -> bool:
+    """Did the last step end because somebody's order stopped it?"""
+    end = state.ends[state.last] if state.last else None
+    return end is not None and end.outcome is Outcome.REFUSED and "guard stop" in end.summary
 
 
 def answered(case: Case, order: Order) -> str:
@@ -61,7 +71,7 @@ def answered(case: Case, order: Order) -> str:
             _once(case, order, "override", word=word, by=order.who, reason=_reason(order))
         answer = _KINDS[order.kind](case, order)
     except HemostatError as error:
-        answer = f"not done: {error}"
+        answer = f"{NOT_DONE}: {error}"
     case.record("order.done", order=order.id, answer=answer)
     return answer
 

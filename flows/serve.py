@@ -13,6 +13,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
 from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
@@ -77,6 +78,7 @@ def _serve(asked: Asked, serve: Serve, listener: socket.socket, out: Console) ->
     keeper = Keeper(inbox, Expiry(asked.reports), server)
     context = Context(asked.folder, asked.reports, serve, inbox, worker)
     worker.subscribe(lambda event, folder: _say(out, event, folder))
+    import_module("netmiko")  # half a second that the first alert shall not wait for
     web = _Uvicorn(_config(serve, context))
     worker.start()
     keeper.start()

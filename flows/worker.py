@@ -31,6 +31,7 @@ THREADS: Mapping[Lane, int] = {Lane.URGENT: 8, Lane.LATER: 8, Lane.SHOW: 1}
 LIVE = 1
 RETRY_AT_MOST = 60.0
 SHOW_AGAIN = 5.0
+ANSWERS_WITHIN = 2.0
 
 
 @dataclass(slots=True)
@@ -153,7 +154,7 @@ class Worker:
 
     def _urgent(self, name: str) -> None:
         """Follow orders, then confirm and block."""
-        launch = self._launch(name)
+        launch = self._launches[name] = self._launch(name)
         with self._held(name) as case:
             orders.follow(case, self.inbox)
             going = orders.goes_on(case.state)
@@ -168,11 +169,11 @@ class Worker:
 
     def _later(self, name: str) -> None:
         """All other steps; through Prefect when it has a place for one more."""
-        launch, folder = self._launch(name), self.reports / name
+        launch, folder = self._launches.get(name) or self._launch(name), self.reports / name
         live = self._live.acquire(blocking=False)
         try:
             shown = self.prefect if live and self.prefect and self.prefect.ready() else None
-            carry_on(folder, launch, shown, 0.0)
+            carry_on(folder, launch, shown, ANSWERS_WITHIN)
         finally:
             if live:
                 self._live.release()
@@ -183,7 +184,7 @@ class Worker:
         if self.prefect is None or not self.prefect.ready():
             return self._put(name, lane=Lane.SHOW, after=SHOW_AGAIN)
         folder = self.reports / name
-        return void(carry_on(folder, Launch(had_turn=set(load_state(folder).ends)), self.prefect, 0.0))
+        return void(carry_on(folder, Launch(had_turn=set(load_state(folder).ends)), self.prefect, ANSWERS_WITHIN))
 
     def _settle(self, name: str, shown: bool) -> None:
         """The launch has come to its end: is the incident closed, or does it wait for a person?"""
@@ -199,9 +200,8 @@ class Worker:
     # --- one incident ------------------------------------------------------------------------------------------------
 
     def _launch(self, name: str) -> Launch:
-        """The go at this incident, from its urgent lane to the later one."""
-        teller = Teller(self.reports / name, tuple(self._listeners))
-        launch = self._launches.setdefault(name, Launch(watcher=teller))
+        """A new go at this incident, from its urgent lane to the later one."""
+        launch = Launch(watcher=Teller(self.reports / name, tuple(self._listeners)))
         if self._resting.is_set():
             launch.rest.set()
         return launch

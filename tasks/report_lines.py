@@ -252,6 +252,7 @@ _ONE: dict[str, Callable[[Json], str]] = {
     "resumed": lambda d: joined("a person let the run go on", d.get("reason")),
     "order": lambda d: f"a person asked on a page: {d.get('asked')} (order {str(d.get('order'))[:8]})",
     "order.done": lambda d: f"order {str(d.get('order'))[:8]}: {d.get('answer')}",
+    "goes.on": lambda d: f"the run goes on: {d.get('why')}",
     "linked": lambda d: joined(f"see also incident {d.get('incident')}", d.get("why")),
     "alerts": lambda d: f"{many(d.get('count', 0), 'alert')} of this by now, the last at {d.get('last')}",
     "score": lambda _: "the drill was scored",

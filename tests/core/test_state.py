@@ -29,6 +29,7 @@ TOLD_ONLY = {
     "journal.healed",
     "order",
     "order.done",
+    "goes.on",
     "linked",
     "alerts",
 }

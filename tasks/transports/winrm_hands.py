@@ -1,0 +1,231 @@
+"""A Windows host over WinRM: the verbs of `Hands`, each one shipped script. Knows which script answers what; must not judge.
+
+Triage writes nothing there. Where PowerShell is in constrained language mode, console tools show sockets and processes, and the rest is
+told as unseen.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO, NoReturn
+
+from tasks.facts import Autostart, Connection, FileSeen, Process, System, Unseen
+from tasks.facts_windows import Preflight, Signed, Windows
+from tasks.journal import pretty
+from tasks.model import Json, Remote, TargetError, inert
+from tasks.settings import Host
+from tasks.transports import winrm_console, winrm_files, winrm_read
+from tasks.transports.hands import Fetched, Ran, Stat
+from tasks.transports.winrm import Client
+from tasks.transports.winrm_frame import Blocked, shipped
+from tasks.transports.winrm_read import Sections
+from tasks.transports.winrm_wire import Resolve
+from tasks.windows.paths import plain
+
+# Seconds that one section may take there, and the whole look.
+EACH = 30.0
+WHOLE = 300.0
+SIGNATURES = 120.0
+HASHED = 256 << 20
+
+
+class WinrmHands:
+    """One Windows host.
+
+    Args:
+        host: the inventory's entry.
+        secret: resolves a credential reference, at the moment of use.
+    """
+
+    def __init__(self, host: Host, secret: Resolve) -> None:
+        self.host, self.root = host, "/"
+        self._client = Client(host, secret)
+        self._preflight: Preflight | None = None
+        self._blocked: Blocked | None = None
+        self._signed: dict[str, Signed] = {}
+
+    def close(self) -> None:
+        """Let go of the connections; the next verb opens them anew."""
+        self._client.close()
+
+    def shipped(self, name: str, arguments: Mapping[str, Json], timeout: float = 120.0) -> Json:
+        """Run one of the shipped scripts by its name and give its answer; `timeout` in seconds.
+
+        Raises:
+            Blocked: no script can run there.
+            TargetError: it failed, or its answer is no JSON.
+            Unreachable: the host does not answer.
+        """
+        raw = self._run(name, arguments, timeout)
+        try:
+            return json.loads(raw)
+        except ValueError:
+            raise TargetError(f"read the answer of {name}", "it is no JSON", "run it again") from None
+
+    # --- looks -------------------------------------------------------------------------------------------------------
+
+    def homes(self) -> Sequence[str]:
+        """None that a judge of Windows paths would need."""
+        return ()
+
+    def boot_time(self) -> float:
+        """Seconds since the epoch; 0.0 where only console tools can look."""
+        told = self._told()
+        return told.boot if told else 0.0
+
+    def blind(self) -> Sequence[Unseen]:
+        """What this login, or this language mode, does not show."""
+        told = self._told()
+        if told is None:
+            return winrm_console.UNSEEN
+        lacks = {
+            "other users' processes and protected keys": "" if told.admin else "the login is no administrator there",
+            "the 64-bit registry and System32": "" if told.process64 else "PowerShell runs as a 32-bit process there",
+        }
+        return [Unseen(what, why) for what, why in lacks.items() if why]
+
+    def connections(self) -> Sequence[Connection]:
+        """One sample of every TCP and UDP socket, v4 and v6."""
+        if self._told() is None:
+            return winrm_console.connections(self._client, time.time())
+        return winrm_read.connections(self._look("connections"))
+
+    def watch(self, remote: Remote, seconds: float) -> Sequence[Connection]:
+        """Only wait: a look here takes longer than a short connect. The samples before and after show what stands."""
+        time.sleep(seconds)
+        return ()
+
+    def processes(self, pids: Sequence[int] | None = None) -> Sequence[Process]:
+        """All processes (or these), with the hashes of their files."""
+        if self._told() is None:
+            return [p for p in winrm_console.processes(self._client) if pids is None or p.pid in pids]
+        found = self._look("processes")
+        if pids is not None:
+            found.rows["processes"] = [row for row in found.rows["processes"] if row.get("pid") in pids]
+        self._sign(str(row.get("exe") or "") for row in found.rows.get("processes", []))
+        return winrm_read.processes(found, self._signed)
+
+    def autostarts(self) -> tuple[Sequence[Autostart], Sequence[Unseen]]:
+        """None of Linux's kinds; `windows` has the others."""
+        return (), ()
+
+    def files(self, since: float) -> tuple[Sequence[FileSeen], Sequence[Unseen]]:
+        """Programs and hidden files in folders that users may write, changed after `since`."""
+        if self._told() is None:
+            return (), ()
+        found = self._look("files", since=since)
+        unseen = self._sign(str(row.get("path") or "") for row in found.rows.get("files", []))
+        return winrm_read.files(found, self._signed), [*found.unseen, *unseen]
+
+    def system(self, parts: Sequence[str], since: float, starts: Sequence[float], exes: Sequence[str]) -> System:
+        """Nothing of Linux's system is here; `windows` has what Windows shows."""
+        return System()
+
+    def windows(self, since: float, pids: Sequence[int]) -> tuple[Windows | None, Sequence[Unseen]]:
+        """Services, tasks, registry, subscriptions, drivers, events, and the suspects' modules; each section in its own time."""
+        told = self._told()
+        if told is None:
+            return Windows(winrm_console.PREFLIGHT), ()
+        found = self._look(*winrm_read.SYSTEM, "modules", "phantom", since=since, pids=list(pids))
+        phantom = [int(row["pid"]) for row in found.rows.get("phantom", []) if isinstance(row.get("pid"), int)]
+        unseen = self._sign(winrm_read.named(found))
+        result = winrm_read.windows(found, told, tuple(self._signed.values()), phantom)
+        return result, [*found.unseen, *unseen]
+
+    def details(self, pid: int) -> dict[str, bytes]:
+        """The process's row, its modules and what is known of its file, as JSON texts."""
+        found = self._look("processes", "modules", pids=[pid])
+        rows = [row for row in found.rows.get("processes", []) if row.get("pid") == pid]
+        if not rows:
+            raise TargetError(f"look at process {pid}", "it is gone", "its file and entries may still be there")
+        file = self._signed.get(plain(str(rows[0].get("exe") or "")))
+        texts = {"cmdline": str(rows[0].get("command") or "").encode(), "process": pretty(rows[0])}
+        signature = {"signature": pretty(asdict(file))} if file else {}
+        return texts | signature | {"modules": pretty(found.rows.get("modules", []))}
+
+    # --- files -------------------------------------------------------------------------------------------------------
+
+    def stat(self, path: str) -> Stat | None:
+        """The metadata of one file; None when it is not there."""
+        rows = self._files([path])
+        if not rows or not rows[0].exists:
+            return None
+        return Stat(path, rows[0].size, 0o100644, 0, 0, rows[0].modified, 0, 0)
+
+    def sha256(self, path: str) -> str:
+        """The SHA-256 as the host takes it."""
+        return winrm_files.stat(self._client, path).sha256
+
+    def read(self, path: str, limit: int) -> bytes:
+        """The first `limit` bytes of a file."""
+        with TemporaryDirectory() as folder:
+            target = Path(folder) / "read"
+            winrm_files.fetch(self._client, path, target, limit)
+            return target.read_bytes()
+
+    def fetch(self, path: str, into: BinaryIO, limit: int) -> Fetched:
+        """Copy a file in checked pieces, resumed after a break."""
+        with TemporaryDirectory() as folder:
+            target = Path(folder) / "copy"
+            there = winrm_files.fetch(self._client, path, target, limit)
+            into.write(target.read_bytes())
+        return Fetched(there.size, there.sha256)
+
+    def replace(self, path: str, data: bytes, expect_sha256: str) -> None:
+        """Refused: nothing on Windows is cleaned by rewriting a file."""
+        self._not_here(f"rewrite {inert(path)}")
+
+    def move(
+        self, source: str, target: str, mode: int, expect_sha256: str = "", into: tuple[int, int] | None = None
+    ) -> None:
+        """Refused: the remedies for Windows have scripts of their own."""
+        self._not_here(f"move {inert(source)}")
+
+    def signal(self, pid: int, created: float, number: int) -> bool:
+        """Refused: Windows has no signals."""
+        self._not_here(f"signal process {pid}")
+
+    def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 30.0) -> Ran:
+        """Refused: no program of the host's is started with data in its command line."""
+        self._not_here(f"run {inert(argv[0])}")
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _not_here(self, tried: str) -> NoReturn:
+        raise TargetError(tried, f"{self.host.name} is a Windows host", "use the remedies for Windows")
+
+    def _told(self) -> Preflight | None:
+        """What Windows this is; None when no script of ours can run there."""
+        if self._preflight is None and self._blocked is None:
+            try:
+                self._preflight = winrm_read.preflight(self._look("preflight"))
+            except Blocked as error:
+                self._blocked = error
+        return self._preflight
+
+    def _look(self, *names: str, since: float = 0.0, pids: Sequence[int] = ()) -> Sections:
+        arguments = {"sections": list(names), "seconds": EACH, "since": since, "pids": list(pids)}
+        return winrm_read.sections(self._run("look", arguments, WHOLE), names)
+
+    def _run(self, name: str, arguments: Mapping[str, Json], timeout: float) -> bytes:
+        return self._client.run_script(shipped(name), json.dumps(arguments).encode(), timeout)
+
+    def _sign(self, paths: Iterable[str]) -> Sequence[Unseen]:
+        """Look at those files that were not looked at yet; what could not be looked at."""
+        new = [path for path in winrm_read.unique(paths) if path not in self._signed]
+        if not new:
+            return ()
+        rows, unseen = winrm_read.signed(self._signed_raw(new))
+        self._signed |= {plain(row.path): row for row in rows}
+        return unseen
+
+    def _files(self, paths: list[str]) -> list[Signed]:
+        return winrm_read.signed(self._signed_raw(paths))[0]
+
+    def _signed_raw(self, paths: list[str]) -> bytes:
+        return self._run("signed", {"paths": paths, "seconds": SIGNATURES, "largest": HASHED}, SIGNATURES + EACH)

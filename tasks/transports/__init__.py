@@ -21,7 +21,7 @@ def reach(host: Host, site: Site, secret: Resolve) -> Hands:
         secret: resolves a credential reference, at the moment of use.
 
     Raises:
-        Unreachable: this version has no way to it.
+        Unreachable: it is a device.
     """
     if host.transport == "local":
         return LocalHands(host.root)
@@ -29,8 +29,10 @@ def reach(host: Host, site: Site, secret: Resolve) -> Hands:
         from tasks.transports.ssh_hands import SshHands  # paramiko takes 0.1 s, and local hosts have no use for it
 
         return SshHands(host, site, secret)
+    if host.transport == "winrm":
+        from tasks.transports.winrm_hands import WinrmHands  # pywinrm and requests take 0.3 s
+
+        return WinrmHands(host, secret)
     raise Unreachable(
-        f"reach {host.name}",
-        f"this version looks at hosts over SSH and at the machine that it runs on; {host.name} is of transport {host.transport}",
-        "run hemostat on that host with transport: local, or block only: skip triage",
+        f"reach {host.name}", "it is a device, not a host", "name a host of transport local, ssh or winrm"
     )

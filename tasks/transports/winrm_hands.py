@@ -159,7 +159,8 @@ class WinrmHands:
 
     def sha256(self, path: str) -> str:
         """The SHA-256 as the host takes it."""
-        return winrm_files.stat(self._client, path).sha256
+        there = winrm_files.stat(self._client, path)
+        return there.sha256
 
     def read(self, path: str, limit: int) -> bytes:
         """The first `limit` bytes of a file."""
@@ -193,6 +194,31 @@ class WinrmHands:
     def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 30.0) -> Ran:
         """Refused: no program of the host's is started with data in its command line."""
         self._not_here(f"run {inert(argv[0])}")
+
+    def memory(self, pid: int, created: float, into: BinaryIO, limit: int) -> Fetched:
+        """Refused: reading another process's memory needs a tool on the host, which is the owner's to stage."""
+        self._not_here(f"copy the memory of process {pid}")
+
+    def came_from(self) -> tuple[str, int] | None:
+        """Where our connections come from as the host sees them: the far end of its sockets at WinRM's port.
+
+        Raises:
+            TargetError: no such socket shows, or several callers have one.
+        """
+        port = self.host.port or (5986 if self.host.winrm.tls else 5985)
+        far = {
+            c.remote for c in self.connections() if c.local_port == port and c.remote_port and c.state == "ESTABLISHED"
+        }
+        if len(far) != 1:
+            seen = f"{len(far)} addresses have a connection to port {port}"
+            raise TargetError("learn our own address", seen, "put the runner's address into policy.yaml: own")
+        return far.pop(), port
+
+    def renew(self, own: Sequence[str]) -> str:
+        """Prove the way with a new connection and a new login."""
+        self._client.close()
+        told = winrm_read.preflight(self._look("preflight"))
+        return f"a new login by WinRM was answered by {inert(told.computer)}"
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

@@ -94,7 +94,7 @@ def _foreign(request: Request) -> bool:
         return True
     origin = request.headers.get("origin", "")
     ours = {request.headers.get("host", ""), urlsplit(desk_of(request).gate.serve.public_url).netloc}
-    return bool(origin) and urlsplit(origin).netloc not in ours
+    return bool(origin) and urlsplit(origin).netloc not in ours - {""}
 
 
 def local(path: str) -> str:

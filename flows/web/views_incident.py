@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flows.inbox import Order
@@ -111,11 +111,19 @@ def _lamp(state: State, step: Step) -> Lamp:
     return Lamp(step.value, "none", "none", "")
 
 
-def choices(state: State, orders: Sequence[Order] = ()) -> Iterable[Choice]:
-    """What may be ordered, in the order of a tired person's need. Nothing while a step runs."""
-    if state.running:
-        return
+def choices(state: State, orders: Sequence[Order] = ()) -> Iterator[Choice]:
+    """What may be ordered, in the order of a tired person's need. A step at work can be left out; it ends at its next look."""
     lifts = _lifts(state, orders)
+    if state.running:
+        yield Choice("skip", (state.running.value,))
+    else:
+        yield from _next(state, lifts)
+    standing = tuple(s for s in (Step.CLEANUP.value, Step.BLOCK.value) if any(a.step == s for a in state.standing))
+    if standing:
+        yield Choice("undo", standing, tuple(dict.fromkeys((*_guards(state, standing), *lifts))))
+
+
+def _next(state: State, lifts: tuple[str, ...]) -> Iterator[Choice]:
     left = [s.value for s in Step if not state.done(s)]
     if left and not open_plans(state):
         yield Choice("resume", tuple(left[:1]), lifts)
@@ -123,9 +131,6 @@ def choices(state: State, orders: Sequence[Order] = ()) -> Iterable[Choice]:
         yield Choice("redo", ended, lifts)
     if left and left[0] in state.ends:
         yield Choice("skip", tuple(left[:1]))
-    standing = tuple(s for s in (Step.CLEANUP.value, Step.BLOCK.value) if any(a.step == s for a in state.standing))
-    if standing:
-        yield Choice("undo", standing, tuple(dict.fromkeys((*_guards(state, standing), *lifts))))
 
 
 def _ended(state: State, left: Sequence[str]) -> tuple[str, ...]:

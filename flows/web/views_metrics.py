@@ -156,9 +156,10 @@ def _told(name: str, group: Sequence[Row]) -> Period:
 
 def _dots(points: Sequence[tuple[Row, str, timedelta]], first: datetime, last: datetime) -> Chart:
     """Each value of each incident as a dot; the values' axis is logarithmic, for they lie between a second and a week."""
-    seconds = [max(0.1, t.total_seconds()) for _, _, t in points] or [1.0]
-    low = max((t for t in _TICKS if t <= min(seconds)), default=0.1)
-    high = min((t for t in _TICKS if t >= max(seconds) and t > low), default=max(seconds) * 2)
+    seconds = [max(0.1, t.total_seconds()) for _, _, t in points]
+    least, most = min(seconds, default=1.0), max(seconds, default=1.0)
+    low = max((t for t in _TICKS if t <= least), default=0.1)
+    high = min((t for t in _TICKS if t >= most and t > low), default=most * 2)
     span = max((last - first).total_seconds(), 1.0)
 
     def x(at: datetime) -> float:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+
+import httpx
+from fastapi import FastAPI
+from httpx import Response
 
 from flows.inbox import Inbox
 from flows.web.context import Context
@@ -45,3 +52,49 @@ def context(folder: Path, serve: Serve | None = None, tokens: dict[str, str] | N
         Worker(folder, reports, inbox),
         lambda reference: Secret(known[reference]),
     )
+
+
+def over(made: Context, reports: Path) -> Context:
+    """The same serve over another folder of incidents."""
+    return replace(made, reports=reports, worker=Worker(made.folder, reports, made.inbox))
+
+
+class InProcess(httpx.BaseTransport):
+    """Brings requests to an app in this process, from an address of the test's choice. Starlette's own client wants another library."""
+
+    def __init__(self, app: FastAPI, peer: str) -> None:
+        self._inner = httpx.ASGITransport(app=app, client=(peer, 40000))
+
+    def handle_request(self, request: httpx.Request) -> Response:
+        return asyncio.run(self._ask(request))
+
+    async def _ask(self, request: httpx.Request) -> Response:
+        said = await self._inner.handle_async_request(request)
+        return Response(said.status_code, headers=said.headers, content=await said.aread(), request=request)
+
+
+class Reader:
+    """A browser as a person uses it: it keeps cookies, and sends forms as the page has them."""
+
+    def __init__(self, app: FastAPI, peer: str = "198.51.100.7", scheme: str = "http") -> None:
+        self.app = app
+        self.http = httpx.Client(transport=InProcess(app, peer), base_url=f"{scheme}://pages.example")
+
+    def get(self, path: str, **headers: str) -> Response:
+        return self.http.get(path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+    def log_in(self, name: str) -> Reader:
+        """With that person's token."""
+        said = self.send("/login", "/login", secret=f"a long token of {name}")
+        assert said.status_code == 303, said.text
+        return self
+
+    def token(self, page: str) -> str:
+        """The form token that the page carries."""
+        found = re.search(r'name="token" value="([^"]+)"', self.get(page).text)
+        assert found, f"{page} has no form"
+        return found[1]
+
+    def send(self, page: str, to: str, **fields: str | list[str]) -> Response:
+        """Send a form of that page."""
+        return self.http.post(to, data={"token": self.token(page), **fields})

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.cli_out import (
+    CODES,
     TAMPERED,
     USAGE,
     AsJson,
@@ -26,7 +27,7 @@ from tasks import site as sites
 from tasks.audit import audit
 from tasks.case import find, incidents, load_state, reopened
 from tasks.journal import BrokenChain
-from tasks.model import Check, Result, Step
+from tasks.model import Check, Outcome, Result, Step
 from tasks.state import State
 
 Here = Path()
@@ -220,10 +221,15 @@ def verify(
 
 def check(
     live: Annotated[bool, typer.Option("--live", help="Also log in to every device and host, read-only.")] = False,
+    learn: Annotated[
+        str, typer.Option(metavar="HOST", help="Show that host's SSH key, ask, and pin it in inventory/hosts.yaml.")
+    ] = "",
     site: SiteFolder = Here,
     as_json: AsJson = False,
 ) -> None:
     """Are inventory, playbooks and policy right? With --live: does every credential work, is every list in force?"""
+    if learn:
+        raise typer.Exit(_learn(site.absolute(), learn, as_json))
     problems = sites.problems(site.absolute())
     errors = [p for p in problems if p.severity == "error"]
     checks: list[Check] = []
@@ -243,3 +249,22 @@ def check(
         )
     bad = any(c.result is Result.FAIL for c in checks)
     raise typer.Exit(USAGE if errors else 4 if bad else 0)
+
+
+def _learn(folder: Path, name: str, as_json: bool) -> int:
+    """Show a host key and pin it after a yes; the exit code: done, or waiting for that yes."""
+    from flows import learn
+
+    seen = learn.look(sites.load(folder), name)
+    if as_json:
+        facts(seen)
+        return 0 if seen.known == "pinned" else CODES[Outcome.WAITING]
+    out = console()
+    learn.show(out, seen)
+    if seen.known == "pinned":
+        return 0
+    if not learn.agreed(out, seen):
+        return CODES[Outcome.WAITING]
+    learn.pin(folder, seen.host, seen.line)
+    out.print(line("pinned in inventory/hosts.yaml", "green"))
+    return 0

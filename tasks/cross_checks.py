@@ -56,6 +56,48 @@ def _host(host: Host, site: Site) -> Iterator[Fault]:
     for number, name in enumerate(host.firewalls):
         if text := _no_device(name, site):
             yield Fault(HOSTS, (host.name, "firewalls", number), f"{host.name}: {text}")
+    yield from _way(host, site)
+    if host.transport == "ssh":
+        yield from _sudo(host)
+
+
+def _way(host: Host, site: Site) -> Iterator[Fault]:
+    """The jump hosts: each is there, each is reached over SSH, and none leads back."""
+    place = (host.name, "ssh", "jump")
+    if host.ssh.jump and host.transport == "device":
+        yield Fault(HOSTS, place, f"{host.name}: ssh: jump is for transport ssh; a device is reached directly")
+        return
+    for number, name in enumerate(host.ssh.jump):
+        hop = site.hosts.get(name)
+        if hop is None:
+            text = f"the jump host '{name}' is not in the inventory{nearest(name, list(site.hosts))}"
+            yield Fault(HOSTS, (*place, number), f"{host.name}: {text}")
+        elif hop.transport != "ssh":
+            text = f"the jump host '{name}' is of transport {hop.transport}; it must be ssh"
+            yield Fault(HOSTS, (*place, number), f"{host.name}: {text}")
+    if host.name in _led_through(host, site):
+        yield Fault(HOSTS, place, f"{host.name}: its jump hosts lead back to itself")
+
+
+def _led_through(host: Host, site: Site) -> set[str]:
+    """Every host on the way to it, each hop's own way included."""
+    found: set[str] = set()
+    waiting = list(host.ssh.jump)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name in site.hosts:
+            waiting += site.hosts[name].ssh.jump
+        found.add(name)
+    return found
+
+
+def _sudo(host: Host) -> Iterator[Fault]:
+    if host.ssh.sudo_password and host.ssh.sudo != "password":
+        text = f"{host.name}: sudo_password is of no use with sudo: {host.ssh.sudo}"
+        yield Fault(HOSTS, (host.name, "ssh", "sudo_password"), text)
+    if host.ssh.sudo == "password" and not (host.ssh.sudo_password or host.password):
+        text = f"{host.name}: sudo: password needs sudo_password, or the login's own password"
+        yield Fault(HOSTS, (host.name, "ssh", "sudo"), text)
 
 
 def _no_device(name: str, site: Site) -> str:

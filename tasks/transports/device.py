@@ -195,6 +195,8 @@ def _netmiko(host: Host, firewall: Firewall, secret: Resolve) -> Iterator[Any]:
                 secret=secret(host.secret) if host.secret else "",
                 use_keys=bool(host.key),
                 key_file=host.key or None,
+                passphrase=secret(host.ssh.passphrase) if host.ssh.passphrase else None,
+                allow_agent=host.ssh.agent,
                 sock=sock,
                 ssh_strict=True,
                 **trusted,
@@ -250,12 +252,14 @@ def _unchanged(connection: Any, host: Host, *_: object, **__: object) -> str:
 
 def _no_session(tried: str, host: Host, text: str) -> Unreachable:
     if "not found in known_hosts" in text:
-        return Unreachable(tried, "its host key is not known", f"pin it: host_key of {host.name} in the inventory")
+        return Unreachable(
+            tried, "its host key is not known", f"compare and pin it: `hemostat check --learn {host.name}`"
+        )
     if "does not match" in text:
         return Unreachable(
             tried,
             "its host key is not the pinned one",
-            "if it was rebuilt, pin the new key; if not, someone stands between",
+            f"if it was rebuilt, pin the new key: `hemostat check --learn {host.name}`; if not, someone stands between",
         )
     return Unreachable(tried, _short(text), "look at its SSH service")
 

@@ -117,6 +117,8 @@ def _through(client: paramiko.SSHClient, hop: Host, following: Host) -> paramiko
 
 @contextlib.contextmanager
 def _login(host: Host, secret: Resolve, sock: Socket) -> Iterator[paramiko.SSHClient]:
+    if not host.username:
+        raise ConfigError(f"log in to {host.name}", "the inventory names no user", f"add username to {host.name}")
     client = paramiko.SSHClient()
     ssh_keys.trust(client, host)
     try:

@@ -1,0 +1,150 @@
+"""`hemostat check --learn HOST`: the host key that a host shows now, against what is known; pinned in inventory/hosts.yaml after a yes."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any, Literal
+
+import paramiko
+from rich.console import Console
+from ruamel.yaml import YAML
+from ruamel.yaml.util import load_yaml_guess_indent
+
+from flows.console import line as styled
+from tasks.cross_checks import HOSTS
+from tasks.model import ConfigError
+from tasks.secrets import resolve
+from tasks.settings import Host, Site
+from tasks.transports import ssh, ssh_keys
+from tasks.yaml_lines import BadYaml
+from tasks.yaml_lines import read as read_yaml
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What stands at the other end: `known` says how it compares, `before` is the key that was known. `line` is for host_key."""
+
+    host: str
+    at: str
+    key: str
+    line: str
+    known: Literal["pinned", "in known_hosts", "new", "changed"]
+    before: str = ""
+
+
+def look(site: Site, name: str) -> Seen:
+    """Ask a host for its key. No login is tried on it, only on the jump hosts before it.
+
+    Raises:
+        ConfigError: it is not reached over SSH.
+        Unreachable: no SSH server answers.
+    """
+    host = site.meant(name)
+    if host.transport not in ("ssh", "device"):
+        raise ConfigError(
+            f"learn the host key of {host.name}", f"its transport is {host.transport}", "only SSH has one"
+        )
+    key = ssh.shown_key(host, resolve, site)
+    known, before = _compare(host, key)
+    return Seen(
+        host.name, f"{host.hostname} port {host.port or 22}", ssh_keys.shown(key), ssh_keys.line(key), known, before
+    )
+
+
+def _compare(host: Host, key: paramiko.PKey) -> tuple[Literal["pinned", "in known_hosts", "new", "changed"], str]:
+    if host.host_key:
+        pin = ssh_keys.pinned_key(host)
+        return ("pinned", "") if pin == key else ("changed", ssh_keys.shown(pin))
+    client = paramiko.SSHClient()
+    client.load_system_host_keys()
+    entries = client._system_host_keys.lookup(ssh_keys.known_hosts_name(host))  # type: ignore[attr-defined]
+    if not entries:
+        return "new", ""
+    same = entries.get(key.get_name())
+    if same == key:
+        return "in known_hosts", ""
+    return "changed", ssh_keys.shown(same or next(iter(entries.values())))
+
+
+def pin(folder: Path, name: str, text: str) -> None:
+    """Write the line into inventory/hosts.yaml: comments, order and everything else stay; a crash leaves the old file or the new.
+
+    Raises:
+        ConfigError: the file cannot be changed without changing more than this; it is left as it was.
+    """
+    path = folder / HOSTS
+    old = path.read_text("utf-8")
+    new = _with_pin(old, name, text)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("x", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), path.stat().st_mode & 0o7777)
+            file.write(new)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _with_pin(old: str, name: str, text: str) -> str:
+    _, indent, offset = load_yaml_guess_indent(StringIO(old))
+    yaml: Any = YAML()
+    yaml.preserve_quotes, yaml.width = True, 10_000
+    yaml.indent(mapping=2, sequence=indent or 2, offset=offset or 0)
+    document = yaml.load(old)
+    try:
+        if document[name] is None:
+            document[name] = {}
+        document[name]["host_key"] = text
+        out = StringIO()
+        yaml.dump(document, out)
+        wanted = read_yaml(old.encode()).value
+        wanted[name] = {**(wanted[name] or {}), "host_key": text}
+        same = read_yaml(out.getvalue().encode()).value == wanted
+    except (KeyError, BadYaml):
+        same = False
+    if not same or _comments(old) != _comments(out.getvalue()):
+        raise ConfigError(
+            f"pin the key of {name} in {HOSTS}", "the file is written in an unusual way", f"add host_key: {text}"
+        )
+    return out.getvalue()
+
+
+def _comments(text: str) -> list[str]:
+    return [part.strip() for row in text.splitlines() if (part := row.partition("#")[2])]
+
+
+def show(out: Console, seen: Seen) -> None:
+    """For a person: the key, what is known of it, and how to compare it."""
+    out.print(styled(f"{seen.host} at {seen.at} shows {seen.key}", "bold"))
+    words = {
+        "pinned": ("it is the pinned one", "green"),
+        "in known_hosts": ("it is the one in known_hosts; the inventory pins none", "yellow"),
+        "new": ("nothing on this machine knows it yet", "yellow"),
+        "changed": (f"IT HAS CHANGED. Known was {seen.before}: it was rebuilt, or someone stands between", "bold red"),
+    }
+    out.print(styled(*words[seen.known]))
+    if seen.known == "pinned":
+        return
+    out.print(
+        styled("compare it on the host's own console: for f in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $f; done")
+    )
+    out.print(styled(f"    host_key: {seen.line}"))
+
+
+def agreed(out: Console, seen: Seen) -> bool:
+    """Ask; only the word yes is a yes, and nobody at a terminal is a no."""
+    if not (out.is_terminal and sys.stdin.isatty()):
+        out.print(
+            styled(f"nothing was written: nobody is here to say yes. Put the line into {HOSTS} after you compared it")
+        )
+        return False
+    change = "Replace the known key by this one" if seen.known == "changed" else "Pin it"
+    out.print(styled(f"{change} in {HOSTS}? Type yes if you compared it: "), end="")
+    return sys.stdin.readline().strip().lower() == "yes"

@@ -179,19 +179,34 @@ def drill(
         str, typer.Option(help="keepalive or short: one long connection, or one for each message.")
     ] = "keepalive",
     interval: Annotated[float, typer.Option(help="The beacon's interval in seconds.", min=0.1, max=30)] = 1.0,
+    ground: Annotated[
+        str, typer.Option("--range", help="loopback, or netns: real hosts in namespaces, reached over SSH.")
+    ] = "loopback",
+    scenario: Annotated[list[str] | None, typer.Option(help="What happens on netns; may be repeated.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every scenario, one after the other, and a table.")] = False,
+    shown: Annotated[bool, typer.Option("--list", help="Show the scenarios, and do nothing.")] = False,
+    firewall: Annotated[str, typer.Option(help="On netns: this platform instead of the scenario's.")] = "",
     prefect: UsePrefect = True,
     site: SiteFolder = Here,
     reports: Reports = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a real incident on this machine, on loopback and below one folder, and run all seven steps on it."""
+    """Make a real incident on this machine, on loopback or on hosts of its own, and run all seven steps on it."""
     from flows import drill as drills
+    from flows import scenarios
 
+    if ground not in ("loopback", "netns"):
+        raise ConfigError(f"there is no range {ground!r}", do="say loopback or netns")
+    hosts = ground == "netns" or bool(scenario) or every
     if explain:
-        console().print(drills.EXPLANATION)
-        return
+        return console().print(scenarios.EXPLANATION if hosts else drills.EXPLANATION)
+    if shown:
+        return scenarios.listed(as_json)
     options = runs.Options(reports_of(site, reports), yes, prefect, as_json)
-    raise typer.Exit(drills.run(options, beacon, interval))
+    if not hosts:
+        raise typer.Exit(drills.run(options, beacon, interval))
+    names = () if every else tuple(scenario or [scenarios.FIRST])
+    raise typer.Exit(scenarios.run(options, names, firewall))
 
 
 def ui(

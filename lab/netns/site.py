@@ -10,6 +10,7 @@ from lab.netns.plan import Plan
 from lab.site import PASSWORD, SECRET
 from tasks.model import Json
 
+REAL = {"linux": layout.FIREWALL, "frr": layout.ROUTER}
 ENABLE = ("cisco_asa", "cisco_ios")
 
 
@@ -32,7 +33,7 @@ def _hosts(plan: Plan, key: Path) -> dict[str, Json]:
 
 def device_name(platform: str) -> str:
     """The inventory name of the scenario's firewall of that platform."""
-    return {"linux": layout.FIREWALL, "frr": layout.ROUTER}.get(platform, platform.replace("_", "-"))
+    return REAL.get(platform, platform.replace("_", "-"))
 
 
 def _sudo(login: str) -> dict[str, Json]:
@@ -54,10 +55,8 @@ def _host(plan: Plan, key: Path, name: str, user: str) -> dict[str, Json]:
 
 
 def _device(plan: Plan, key: Path, platform: str) -> dict[str, Json]:
-    if platform == "linux":
-        return _host(plan, key, layout.FIREWALL, "root")
-    if platform == "frr":
-        return _host(plan, key, layout.ROUTER, "root") | {"platform": "frr", "transport": "device"}
+    if platform in REAL:
+        return _host(plan, key, REAL[platform], "root") | {"platform": platform, "transport": "device"}
     enable = {"secret": f"env:{SECRET}"} if platform in ENABLE else {}
     return {
         "hostname": layout.ADDRESS[layout.FIREWALL],

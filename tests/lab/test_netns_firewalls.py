@@ -1,0 +1,54 @@
+"""The range's firewalls on real traffic: nftables, FRR, and emulated devices whose decisions are put in force."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.netns import enforce, layout, site
+from lab.netns.range import Range
+from tests.range.ground import MARKS, block, chosen, hears, running, silent
+
+pytestmark = MARKS
+EMULATED = ("cisco_asa", "vyos", "juniper_junos")
+
+
+def beacon_of(platform: str) -> str:
+    """A platform with sessions to cut meets an established one; the others each new one."""
+    return "keepalive" if platform in ("linux", "frr", "cisco_asa") else "short"
+
+
+@pytest.mark.parametrize("platform", ["linux", "frr", *EMULATED])
+def test_a_block_is_silence_at_the_c2_and_nothing_to_the_control_host(tmp_path: Path, platform: str) -> None:
+    """New and established flows end for the victim alone; without the block they come again."""
+    with running(tmp_path, chosen(beacon_of(platform), firewalls=(platform,))) as lab:
+        name = site.device_name(platform)
+        assert hears(lab, 5)
+        block(lab, name)
+        assert silent(lab, 1.5), f"{platform}: messages still arrive"
+        assert answered(lab), "the control host is cut off as well"
+        block(lab, name, undo=True)
+        assert hears(lab, 15), "the beacon must get through again"
+        assert lab.control()[1] == 0
+
+
+def answered(lab: Range) -> bool:
+    sent, lost = lab.control()
+    return sent > 0 and lost == 0
+
+
+def test_an_emulated_asa_lets_the_established_flow_go_on_until_it_is_cut(tmp_path: Path) -> None:
+    """As on the device: the deny alone stops new connections; `clear conn` ends the one that stands."""
+    with running(tmp_path, chosen(firewalls=("cisco_asa",))) as lab:
+        enforced = lab.run(layout.FIREWALL, "nft", "list", "set", "inet", "laboratory", "denied")
+        assert "elements" not in enforced
+        connections = {message.connection for message in lab.c2_messages()}
+        assert len(connections) == 1
+
+
+@pytest.mark.parametrize("platform", ["cisco_asa", "cisco_ios", "fortinet", "hillstone_stoneos", "hp_comware", "huawei",
+                                      "juniper_junos", "mikrotik_routeros", "paloalto_panos", "vyos"])  # fmt: skip
+def test_a_provisioned_device_denies_nothing_yet(platform: str) -> None:
+    """With hemostat's list in place and empty, every flow of the range passes: who comes up in the range does not cut it off."""
+    assert enforce.denials(platform, enforce.provisioned(platform)) == set()

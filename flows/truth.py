@@ -48,8 +48,7 @@ def faults(scenario: Scenario, state: State, score: Score, range_: Range, before
         return
     yield from _figures(scenario, score)
     yield from _still_there(scenario, range_, before)
-    if not scenario.left:
-        yield from _comes_back(range_)
+    yield from _comes_back(range_)
 
 
 def _outcomes(scenario: Scenario, state: State) -> Iterator[str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from lab.device import Conn, Device, Flow
 from lab.devices import load
 from lab.netns import layout
+from lab.netns.outbound import AFTER, BEFORE
 from lab.netns.plan import Plan
 from lab.sshd import Sshd
 from tasks import firewalls
@@ -39,11 +40,6 @@ TABLE = """table inet laboratory {
   }
 }
 """
-# What an administrator has put in place before hemostat's own lines, where those alone do not make a device that forwards.
-BARE = {
-    "vyos": "set firewall ipv4 forward filter default-action accept\n",
-    "cisco_asa": f"object-group network {LIST}\n network-object host 192.0.2.1\n",
-}
 _ENTRY = re.compile(r"src=(\S+) dst=(\S+) sport=(\d+) dport=(\d+)")
 
 
@@ -54,6 +50,13 @@ def nft(words: str) -> None:
         raise OSError(f"nft: {done.stderr.strip()[-300:]}")
 
 
+# A firewall's usual filter: what hemostat's own table denies must end established flows before this lets them pass.
+FILTER = """table inet filter {
+  chain forward { type filter hook forward priority filter; policy accept; ct state established,related accept; }
+}
+"""
+
+
 class Nft:
     """The firewall as a Linux machine of its own: hemostat's table is provisioned, and what is in it stays over a restart."""
 
@@ -62,7 +65,7 @@ class Nft:
 
     def load(self) -> None:
         words = "\n".join(firewalls.load("linux").provision(LIST))
-        nft(self.file.read_text() if self.file.exists() else words)
+        nft(self.file.read_text() if self.file.exists() else f"{FILTER}{words}\n")
 
     def save(self) -> None:
         """Keep the ruleset as it is."""
@@ -136,8 +139,8 @@ class Enforcer:
 def provisioned(platform: str) -> Json:
     """The state of a device that has hemostat's list in force and forwards all else."""
     box = load(platform)("ops", "", "")
-    lines = [BARE.get(platform, ""), *firewalls.load(platform).provision(LIST)]
-    box.load("\n".join(lines) + "\n")  # type: ignore[attr-defined]
+    ours = "".join(f"{line}\n" for line in firewalls.load(platform).provision(LIST))
+    box.load(BEFORE.get(platform, "") + ours + AFTER.get(platform, ""))  # type: ignore[attr-defined]
     box.startup = box.config()  # type: ignore[attr-defined]
     return box.dump()
 

@@ -13,6 +13,11 @@ from lab.netns import kernel
 INTERVAL = 0.1
 
 
+def started(server: tuple[str, int], log: Path) -> None:
+    """A process of its own that says and writes down messages for as long as its host is up."""
+    kernel.forked(lambda: beat(server, log))
+
+
 def beat(server: tuple[str, int], log: Path) -> None:
     """Say a line over a new connection every INTERVAL seconds, for ever; a line of JSON for each: when, and whether it was answered."""
     kernel.named("metrics-agent")

@@ -51,6 +51,7 @@ class Host:
         self.init = Init(self.root, obeys=name in (layout.VICTIM, layout.CONTROL))
         self.ticks: list[Callable[[], None]] = []
         self.leave: list[Callable[[], None]] = []
+        self.begin: list[Callable[[], None]] = []
 
     def up(self) -> None:
         """Network, files, services; returns when they answer."""
@@ -107,17 +108,18 @@ def public(key: str) -> str:
 
 def _machine(host: Host) -> None:
     host.files()
-    host.init.boot()
+    host.init.sshd()
     listens(layout.SSH)
+    host.begin.append(host.init.boot)
 
 
 def _control(host: Host) -> None:
     _machine(host)
-    kernel.forked(lambda: heartbeat.beat(layout.WEB, host.folder / "control.jsonl"))
+    log = host.folder / "control.jsonl"
+    host.begin.append(lambda: heartbeat.started(layout.WEB, log))
 
 
 def _firewall(host: Host) -> None:
-    _forward()
     _machine(host)
     if emulated := host.plan.scenario.emulated:
         device = enforce.start(host.plan, emulated, host.folder)
@@ -127,12 +129,13 @@ def _firewall(host: Host) -> None:
         nft = enforce.Nft(host.folder)
         nft.load()
         host.leave.append(nft.save)
+    _forward()  # nothing passes before the rules are in force, or a connection would be there that they never saw
 
 
 def _router(host: Host) -> None:
     _forward()
     host.files(f"{SSHD}ForceCommand /usr/bin/vtysh\n")
-    host.init.boot()
+    host.init.sshd()
     if "frr" in host.plan.scenario.firewalls:
         frr.start(host.root, host.init)
     listens(layout.SSH)
@@ -207,8 +210,9 @@ def _down(host: Host, order: dict[str, Json]) -> Json:
 
 
 def _boot(host: Host, order: dict[str, Json]) -> Json:
-    host.init.boot()
+    host.init.sshd()
     listens(layout.SSH)
+    host.init.boot()
     return {}
 
 
@@ -221,15 +225,19 @@ ORDERS: Mapping[str, Callable[[Host, dict[str, Json]], Json]] = {
 
 
 def live(plan: Plan, folder: Path, name: str, channel: socket.socket) -> None:
-    """A host's whole life, for process 1 of its namespaces: wait for the cables, come up, say so, serve."""
+    """A host's whole life, for process 1 of its namespaces: wait for the cables, come up, wait for the others, begin, serve."""
     kernel.ends_with_parent()
-    kernel.named("/sbin/init")
+    kernel.named("lab-init")
     channel.sendall(b"{}\n")
     if not channel.recv(1):
         return
     host = Host(plan, folder, name)
     host.up()
     channel.sendall(b"{}\n")
+    if not channel.recv(1):
+        return
+    for begin in host.begin:
+        begin()
     try:
         host.serve(channel)
     finally:

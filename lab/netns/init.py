@@ -43,9 +43,12 @@ class Init:
             self._next_cron = time.monotonic() + CRON
             self.all(entries.cron(self.root))
 
-    def boot(self) -> None:
-        """What a start of the machine runs once."""
+    def sshd(self) -> None:
+        """Start the host's SSH server."""
         self.start(Start("sshd", "root", SSHD))
+
+    def boot(self) -> None:
+        """What a start of the machine runs once, beside its SSH server."""
         if self.obeys:
             self.all(entries.at_boot(self.root))
 

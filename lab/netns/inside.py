@@ -31,9 +31,9 @@ class Hosts:
         self.lines = {name: channel.makefile("rb") for name, channel in self.channels.items()}
         self._all_said("make its namespaces")
         kernel.batch([*layout.cables(pids), *layout.addresses(layout.SOC)])
-        for channel in self.channels.values():
-            channel.sendall(b"\n")
+        self._go_on()
         self._all_said("come up")
+        self._go_on()  # only now does anybody talk: a message that finds no way yet would count as lost
 
     def _made(self, name: str) -> int:
         """A host's first process; its id."""
@@ -47,6 +47,10 @@ class Hosts:
             channel.close()
         socket.sethostname(name)
         host.live(self.plan, self.folder, name, theirs)
+
+    def _go_on(self) -> None:
+        for channel in self.channels.values():
+            channel.sendall(b"\n")
 
     def _all_said(self, what: str) -> None:
         for name, line in self.lines.items():

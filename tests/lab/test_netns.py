@@ -15,6 +15,7 @@ import pytest
 
 from lab.netns import layout
 from lab.netns.range import Range
+from lab.range import Range as Loopback
 from lab.site import line_of
 from tasks.model import ConfigError
 from tests.range.ground import MARKS, chosen, hears, running
@@ -76,6 +77,7 @@ def test_the_machine_is_out_of_reach(shared: Range) -> None:
 
 def test_all_that_the_victim_says_crosses_the_firewall(shared: Range) -> None:
     """conntrack on the firewall has the beacon's connection, and the control host's."""
+    assert Loopback.wait(lambda: shared.control()[0] > 1, 5)
     table = shared.run(layout.FIREWALL, "conntrack", "-L")
     assert f"src={layout.ADDRESS[layout.VICTIM]} dst={layout.C2[0]}" in table
     assert f"src={layout.ADDRESS[layout.CONTROL]} dst={layout.WEB[0]}" in table
@@ -108,8 +110,8 @@ def test_a_killed_beacon_comes_back_while_an_entry_stands(tmp_path: Path) -> Non
 
 
 HIDDEN = {
-    "deleted": ("ls -l /proc/[0-9]*/exe 2>/dev/null", "(deleted)"),
-    "memfd": ("ls -l /proc/[0-9]*/exe 2>/dev/null", "memfd:kworker-sync"),
+    "deleted": ("ls -l /proc/[0-9]*/exe 2>/dev/null; true", "(deleted)"),
+    "memfd": ("ls -l /proc/[0-9]*/exe 2>/dev/null; true", "memfd:kworker-sync"),
     "bind_mount": ("cat /proc/self/mountinfo", " /proc/"),
     "preload": ("cat /etc/ld.so.preload", "libkworker.so"),
 }

@@ -8,6 +8,7 @@ import pytest
 
 from lab.netns import enforce, layout, site
 from lab.netns.range import Range
+from lab.range import Range as Loopback
 from tests.range.ground import MARKS, block, chosen, hears, running, silent
 
 pytestmark = MARKS
@@ -41,10 +42,16 @@ def answered(lab: Range) -> bool:
 def test_an_emulated_asa_lets_the_established_flow_go_on_until_it_is_cut(tmp_path: Path) -> None:
     """As on the device: the deny alone stops new connections; `clear conn` ends the one that stands."""
     with running(tmp_path, chosen(firewalls=("cisco_asa",))) as lab:
-        enforced = lab.run(layout.FIREWALL, "nft", "list", "set", "inet", "laboratory", "denied")
-        assert "elements" not in enforced
-        connections = {message.connection for message in lab.c2_messages()}
-        assert len(connections) == 1
+        block(lab, "cisco-asa", cut=False)
+        assert Loopback.wait(lambda: layout.C2[0] in denied(lab), 5), "the device's deny must be in force on nft"
+        assert hears(lab, 2), "a deny alone must not end the session"
+        block(lab, "cisco-asa")
+        assert silent(lab, 1.5)
+        assert {message.connection for message in lab.c2_messages()} == {1}
+
+
+def denied(lab: Range) -> str:
+    return lab.run(layout.FIREWALL, "nft", "list", "set", "inet", "laboratory", "denied")
 
 
 @pytest.mark.parametrize("platform", ["cisco_asa", "cisco_ios", "fortinet", "hillstone_stoneos", "hp_comware", "huawei",

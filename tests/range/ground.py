@@ -51,7 +51,7 @@ def host(range_: Range, name: str) -> Host:
     return site.load(range_.folder.parent / "site").host(name)
 
 
-def block(range_: Range, name: str, undo: bool = False) -> None:
+def block(range_: Range, name: str, undo: bool = False, cut: bool = True) -> None:
     """Deny the C2 on that firewall as the block step does: the platform's words, the product's session, sessions cut."""
     gate = host(range_, name)
     firewall = firewalls.load(gate.platform)
@@ -60,7 +60,7 @@ def block(range_: Range, name: str, undo: bool = False) -> None:
     with device.opened(gate, firewall, secrets.__getitem__, range_.folder / "locks") as session:
         listing = firewall.read(entry, session.ask(firewall.look(entry)))
         session.ask((firewall.unblock if undo else firewall.block)(entry, listing))
-        session.ask(firewall.cut(entry))
+        session.ask(firewall.cut(entry) if cut else ())
 
 
 def hears(range_: Range, seconds: float) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from tasks.facts import Autostart
 
-Reader = Literal["lines", "exec", "timer", "whole"]
+Reader = Literal["lines", "exec", "timer", "whole", "program", "rules", "installs", "hooks", "roots", "keys"]
 
 MAX_TEXT = 16_384
 MAX_LINE = 4_096
@@ -37,6 +37,11 @@ _UNIT_FOLDERS = (
     "etc/systemd/system", "etc/systemd/user", "run/systemd/system", "usr/local/lib/systemd/system",
     "usr/lib/systemd/system", "usr/lib/systemd/user", "lib/systemd/system",
 )  # fmt: skip
+_GENERATORS = tuple(
+    f"{folder}/systemd/{kind}-generators"
+    for folder in ("etc", "run", "usr/local/lib", "usr/lib", "lib")
+    for kind in ("system", "user")
+)
 _HOME_UNITS = (".config/systemd/user", ".local/share/systemd/user")
 _SERVICES = ("*.service", "*.service.d/*.conf", "*.socket", "*.path")
 
@@ -60,10 +65,47 @@ PLACES: tuple[Place, ...] = (
     *_system("motd", "whole", "etc/update-motd.d/*"),
     *_system("xdg", "exec", "etc/xdg/autostart/*.desktop"),
     *_home("xdg", "exec", ".config/autostart/*.desktop"),
+    *_system("cron", "lines", "etc/crontabs/*"),
+    *_system("cron_script", "whole", "etc/periodic/*/*"),
+    *_system("rc_local", "lines", "etc/local.d/*.start", "etc/rc.d/rc.*"),
+    *_system("init", "whole", "etc/rc.d/init.d/*"),
+    *_system("inittab", "lines", "etc/inittab"),
+    *_system("upstart", "lines", "etc/init/*.conf"),
+    *_system("generator", "program", *(f"{folder}/*" for folder in _GENERATORS)),
+    *_system("udev", "rules", *(f"{folder}/udev/rules.d/*.rules" for folder in ("etc", "run", "usr/lib", "lib"))),
+    *_system("modprobe", "installs", *(f"{folder}/modprobe.d/*.conf" for folder in ("etc", "run", "usr/lib", "lib"))),
+    *_system("package_hook", "hooks", "etc/apt/apt.conf.d/*", "etc/apt/apt.conf", "etc/dpkg/dpkg.cfg.d/*"),
+    *_system(
+        "network_hook",
+        "whole",
+        *(f"etc/network/{when}.d/*" for when in ("if-up", "if-pre-up", "if-down", "if-post-down")),
+    ),
+    *_system("network_hook", "whole", "etc/NetworkManager/dispatcher.d/*", "etc/networkd-dispatcher/*/*"),
+    *_system("network_hook", "whole", "etc/dhcp/dhclient-enter-hooks.d/*", "etc/dhcp/dhclient-exit-hooks.d/*"),
+    *_system("profile", "lines", "etc/environment", "etc/security/pam_env.conf"),
+    *_home("profile", "lines", ".pam_environment", ".config/environment.d/*.conf"),
+    *_system("ld_conf", "lines", "etc/ld.so.conf", "etc/ld.so.conf.d/*.conf"),
+    *_system("pam", "lines", "etc/pam.d/*", "etc/pam.conf"),
+    *_system("sudoers", "lines", "etc/sudoers", "etc/sudoers.d/*"),
+    *_system("sshd", "keys", "etc/ssh/sshd_config", "etc/ssh/sshd_config.d/*.conf"),
+    *_system("account", "roots", "etc/passwd"),
 )
 
 _EXEC = re.compile(r"^\s*(?:Exec\w*|TryExec)\s*=")
 _TIMER = re.compile(r"^\s*(On\w+|Unit)\s*=")
+# udev(7): what a rule runs; modprobe.d(5): commands in a module's place; apt.conf(5) and dpkg: commands around an installation.
+_RULE = re.compile(r"\b(?:RUN|PROGRAM|IMPORT\{program\})\s*(?:\{\w+\})?\s*[+:]?==?")
+_INSTALL = re.compile(r"^\s*(?:install|remove)\s")
+_HOOK = re.compile(
+    r"\b(?:Pre-Invoke|Post-Invoke(?:-Success)?|Pre-Install-Pkgs|pre-invoke|post-invoke|pre-invoke-success)\b",
+    re.IGNORECASE,
+)
+# sshd_config(5): where keys come from, and what a login runs.
+_KEYS = re.compile(
+    r"^\s*(?:AuthorizedKeys(?:File|Command)|AuthorizedPrincipalsCommand|ForceCommand|TrustedUserCAKeys|Subsystem)\s",
+    re.IGNORECASE,
+)
+_ROOT = re.compile(r"^(?!root:)[^:]*:[^:]*:0+:")
 
 
 def entries(place: Place, path: str, data: bytes, owner: str, modified: float, sha256: str) -> list[Autostart]:
@@ -102,4 +144,24 @@ def _whole(text: str) -> Iterator[tuple[int, str]]:
     yield 0, text[:MAX_TEXT]
 
 
-_READERS = {"lines": _lines, "exec": _exec, "timer": _timer, "whole": _whole}
+def _program(text: str) -> Iterator[tuple[int, str]]:
+    """A generator may be a binary: then that it is there is all there is to say."""
+    yield 0, "" if text.startswith("\x7fELF") else text[:MAX_TEXT]
+
+
+def _picked(pattern: re.Pattern[str]) -> Callable[[str], Iterator[tuple[int, str]]]:
+    return lambda text: ((number, row) for number, row in _lines(text) if pattern.search(row))
+
+
+_READERS: dict[str, Callable[[str], Iterator[tuple[int, str]]]] = {
+    "lines": _lines,
+    "exec": _exec,
+    "timer": _timer,
+    "whole": _whole,
+    "program": _program,
+    "rules": _picked(_RULE),
+    "installs": _picked(_INSTALL),
+    "hooks": _picked(_HOOK),
+    "keys": _picked(_KEYS),
+    "roots": _picked(_ROOT),
+}

@@ -159,7 +159,9 @@ class TriageRule:
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
-    collectors: tuple[str, ...] = ("connections", "processes", "autostarts", "files")
+    collectors: tuple[str, ...] = (
+        "connections", "processes", "autostarts", "files", "modules", "privileges", "packages", "logins", "logs",
+    )  # fmt: skip
     samples: Count = 3
     window: Seconds = 6.0
     recent_days: Annotated[int, Range(1, 3650)] = 14

@@ -30,6 +30,19 @@ _PARTS = re.compile(r"\|\||&&|[;|&\n`(){}]|\$\(|\s-exec\s")
 _UNIT = re.compile(r"^\s*(?:Try)?Exec\w*\s*=\s*[-@+!:|]*")
 _CRON = re.compile(r"^\s*-?(?:@\w+|(?:\S+\s+){4}\S+)\s+")
 _ANACRON = re.compile(r"^\s*(?:@\w+|\d+)\s+\d+\s+\S+\s+")
+# Where a kind's entry has its commands: udev(7), modprobe.d(5), apt.conf(5), pam_exec(8), sshd_config(5), inittab(5).
+_QUOTED = r'"((?:[^"\\]|\\.)*)"'
+_WITHIN = {
+    "udev": re.compile(rf"\b(?:RUN|PROGRAM|IMPORT\{{program\}})(?:\{{\w+\}})?\s*[+:]?==?\s*{_QUOTED}"),
+    "modprobe": re.compile(r"^\s*(?:install|remove)\s+\S+\s+(.*)$"),
+    "package_hook": re.compile(rf"{_QUOTED}|invoke\s*=\s*(.*)$"),
+    "pam": re.compile(r"\bpam_exec\.so\b(?:\s+(?!/)\S+)*\s+(/.*)$"),
+    "sshd": re.compile(r"^\s*(?:\w+Command|Subsystem\s+\S+)\s+(.*)$", re.IGNORECASE),
+    "inittab": re.compile(r"^[^:]*:[^:]*:[^:]*:(.*)$"),
+    "sudoers": re.compile(r"(?!)"),
+    "account": re.compile(r"(?!)"),
+    "ld_conf": re.compile(r"(?!)"),
+}
 
 
 def interprets(program: str) -> bool:
@@ -63,6 +76,8 @@ def command(entry: Autostart) -> str:
         timeless = _CRON.sub("", entry.text)
         system = entry.path.endswith("/etc/crontab") or "/etc/cron.d/" in entry.path
         return " ".join(timeless.split()[1:]) if system and timeless != entry.text else timeless
+    if entry.kind in _WITHIN:
+        return "\n".join(part for found in _WITHIN[entry.kind].finditer(entry.text) for part in found.groups() if part)
     return _UNIT.sub("", entry.text).removeprefix("#!")
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from tasks import beacon, collectors
 from tasks.case import Case, sample, write_once
 from tasks.collectors.context import Context
-from tasks.facts import Connection, Snapshot, Unseen
+from tasks.facts import Connection, Snapshot, System, Unseen
 from tasks.journal import hexdigest, pretty
-from tasks.model import Finding, Outcome, Step, StepEnd
+from tasks.model import Finding, Outcome, Step, StepEnd, TargetError, Unreachable
 from tasks.state import typed
 from tasks.transports.hands import Hands
 
@@ -62,19 +63,44 @@ def _snapshot(case: Case, phase: str) -> Snapshot:
     unseen: list[Unseen] = list(hands.blind())
     _keep(case, phase, "host", [{"boot": hands.boot_time(), "taken": now, "homes": list(hands.homes())}], unseen)
     wanted = case.playbook.triage.collectors
-    for number, name in enumerate(wanted):
+    readers = [name for name in wanted if name in _READERS]
+    for number, name in enumerate(readers):
         case.say(f"reading {name}", number / len(wanted))
         rows, missed = _READERS[name](hands, now - case.playbook.triage.recent_days * DAY)
         _keep(case, phase, name, rows, missed)
         found[name] = rows
         unseen += missed
-    return Snapshot(
+    snapshot = Snapshot(
         host=case.host.name,
         taken=now,
         boot=hands.boot_time(),
         **{name: tuple(rows) for name, rows in found.items()},  # type: ignore[arg-type]
         unseen=tuple(unseen),
     )
+    return _around(case, phase, snapshot)
+
+
+def _around(case: Case, phase: str, snapshot: Snapshot) -> Snapshot:
+    """Add what the system around the processes shows; what to ask there depends on what they show."""
+    parts = [name for name in case.playbook.triage.collectors if name in SYSTEM]
+    if not parts:
+        return snapshot
+    case.say(f"reading {', '.join(parts)}", 0.9)
+    guilty = collectors.judge(("processes",), snapshot, _context(case, snapshot))
+    loud = [f.facts for f in guilty if f.score >= case.playbook.triage.threshold]
+    starts = sorted({facts["created"] for facts in loud if facts["created"]})
+    exes = [facts["exe"] for facts in loud] + [p.exe for p in snapshot.processes if not (p.deleted or p.memfd)]
+    since = snapshot.taken - case.playbook.triage.recent_days * DAY
+    try:
+        seen = case.hands().system(parts, since, starts, tuple(dict.fromkeys(filter(None, exes))))
+    except Unreachable:
+        raise
+    except TargetError as error:
+        seen = System(unseen=(Unseen(", ".join(parts), str(error)),))
+    for number, name in enumerate(parts):
+        _keep(case, phase, name, getattr(seen, name), () if number else seen.unseen)
+    rows = {name: getattr(seen, name) for name in parts}
+    return replace(snapshot, **rows, unseen=(*snapshot.unseen, *seen.unseen))
 
 
 def _keep(case: Case, phase: str, name: str, rows: Sequence[object], missed: Sequence[Unseen]) -> None:
@@ -95,6 +121,7 @@ def _keep(case: Case, phase: str, name: str, rows: Sequence[object], missed: Seq
     )
 
 
+SYSTEM = ("modules", "privileges", "packages", "logins", "logs")
 _READERS: dict[str, Reader] = {
     "connections": lambda hands, _: (hands.connections(), ()),
     "processes": lambda hands, _: (hands.processes(), ()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tasks.access import opened
 from tasks.beacon import names
 from tasks.collectors.context import Context
 from tasks.facts import Autostart, Process, Snapshot
@@ -25,6 +26,18 @@ ATTACK = {
     "motd": "T1037",
     "ld_preload": "T1574.006",
     "xdg": "T1547.013",
+    "inittab": "T1037.004",
+    "upstart": "T1543",
+    "generator": "T1543.002",
+    "udev": "T1546.017",
+    "modprobe": "T1547.006",
+    "package_hook": "T1546.016",
+    "network_hook": "T1546",
+    "ld_conf": "T1574.006",
+    "pam": "T1556.003",
+    "sudoers": "T1548.003",
+    "sshd": "T1098.004",
+    "account": "T1136.001",
 }
 # Added when the file was changed near the beacon's start.
 _RECENT = 25
@@ -59,6 +72,7 @@ def _signs(entry: Autostart, snapshot: Snapshot, context: Context) -> Iterator[R
     yield from _beacon(entry, home, snapshot, context)
     yield from _remote(entry, context)
     yield from _preload(entry, context)
+    yield from opened(entry, context)
     yield from _starts(entry, home, snapshot, context)
     yield from (("autostart.command", Sign(s.words, s.score, s.attack)) for s in tricks(entry.text))
     yield from _recent(entry, snapshot, context)

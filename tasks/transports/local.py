@@ -88,8 +88,8 @@ class LocalHands:
         return local_walk.recent([*folders, *self.homes()], since)
 
     def system(self, parts: Sequence[str], since: float, starts: Sequence[float], exes: Sequence[str]) -> System:
-        """The system around the processes, by the same script that a host over SSH runs; for a drill's victim below its root."""
-        wanted = parts if self.root == "/" else [part for part in parts if part != "modules"]
+        """By the same script that a host over SSH runs; a drill's victim has no kernel, packages or login records of its own."""
+        wanted = [part for part in parts if self.root == "/" or part == "privileges"]
         return ssh_look.system(look_local.asker(), wanted, since, starts, exes, self.root)
 
     def details(self, pid: int) -> dict[str, bytes]:

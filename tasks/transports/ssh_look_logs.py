@@ -26,8 +26,8 @@ _UNIX = re.compile(r"^(\d{9,11})\.\d+ ", re.ASCII)
 _MONTHS = {name: number for number, name in enumerate(calendar.month_abbr) if name}
 
 
-def logins(ask: Ask, root: str) -> tuple[list[Login], list[Unseen]]:
-    """Logins, failed logins and boots from the ends of wtmp and btmp."""
+def logins(ask: Ask, since: float, root: str) -> tuple[list[Login], list[Unseen]]:
+    """Logins, failed logins and boots since then, from the ends of wtmp and btmp."""
     found = records(ask, "logins", [], 30.0, root)
     rows: list[Login] = []
     for record in of_kind(found, "records"):
@@ -35,7 +35,7 @@ def logins(ask: Ask, root: str) -> tuple[list[Login], list[Unseen]]:
     missed = [Unseen(f"/{r.word}", "it could not be read") for r in of_kind(found, "refused")]
     if not of_kind(found, "records"):
         missed.append(Unseen("login records", "this host keeps no wtmp (it may have a journal only)"))
-    return list(dict.fromkeys(rows)), [*unseen(found), *missed]
+    return [row for row in dict.fromkeys(rows) if row.at >= since], [*unseen(found), *missed]
 
 
 def utmp(data: bytes, failed: bool) -> list[Login]:

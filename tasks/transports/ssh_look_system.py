@@ -35,12 +35,15 @@ Part = tuple[Sequence[object], Sequence[Unseen]]
 def system(
     ask: Ask, parts: Sequence[str], since: float, starts: Sequence[float], exes: Sequence[str], root: str
 ) -> System:
-    """Each part by itself: what one cannot tell is unseen, and the others stand."""
+    """Each part by itself: what one cannot tell is unseen, and the others stand.
+
+    Old privileged files are told, too: in an odd place they are no less odd. Logins older than `since` are left out.
+    """
     ways: dict[str, Callable[[], Part]] = {
         "modules": lambda: modules(ask),
         "privileges": lambda: privileges(ask, root),
         "packages": lambda: packages(ask, exes, root),
-        "logins": lambda: logs.logins(ask, root),
+        "logins": lambda: logs.logins(ask, since, root),
         "logs": lambda: logs.lines(ask, starts, root),
     }
     found: dict[str, tuple[object, ...]] = {}
@@ -50,13 +53,9 @@ def system(
             rows, unseen_rows = ways[name]()
         except TargetError as error:
             rows, unseen_rows = (), (Unseen(name, error.seen),)
-        found[name] = tuple(row for row in rows if not isinstance(row, Privilege) or _wanted(row, since))
+        found[name] = tuple(rows)
         missed += unseen_rows
     return System(**found, unseen=tuple(missed))  # type: ignore[arg-type]
-
-
-def _wanted(row: Privilege, since: float) -> bool:  # noqa: ARG001 - old ones in odd places count as well: the collector chooses
-    return True
 
 
 def modules(ask: Ask) -> Part:
@@ -64,7 +63,13 @@ def modules(ask: Ask) -> Part:
     found = records(ask, "modules", [], 30.0)
     if of_kind(found, "refused"):
         return (), [Unseen("kernel modules", f"{of_kind(found, 'refused')[0].word} cannot be read")]
-    return module_rows(found), unseen(found)
+    rows = module_rows(found)
+    if any(row.shown for row in rows) and not any(row.listed for row in rows):
+        return (), [
+            *unseen(found),
+            Unseen("kernel modules", "/proc/modules is empty, and /sys/module is not: one of them is not the kernel's"),
+        ]
+    return rows, unseen(found)
 
 
 def module_rows(found: Sequence[Record]) -> list[Module]:
@@ -74,7 +79,7 @@ def module_rows(found: Sequence[Record]) -> list[Module]:
     named = {m[1] for r in of_kind(found, "symbols") for line in r.lines() if (m := _SYMBOL.match(line))}
     named = {name for name in named if not _NO_MODULE.match(name)}
     return [
-        Module(name, name in listed, name in shown, not named or name in named, listed.get(name, ""))
+        Module(name, name in listed, not shown or name in shown, not named or name in named, listed.get(name, ""))
         for name in sorted({*listed, *shown, *named})
     ]
 

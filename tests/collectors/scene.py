@@ -23,6 +23,11 @@ _PLAIN: dict[str, dict[str, Any]] = {
     "processes": {"ppid": 1, "created": START, "user": "ada", "cwd": "/"},
     "autostarts": {"owner": "root", "modified": NOW - 1e7, "sha256": "ab" * 32, "line": 1},
     "files": {"size": 100, "mode": 0o100644, "owner": "ada", "modified": NOW - 1e7, "changed": NOW - 1e7},
+    "modules": {},
+    "privileges": {"owner": "root", "gives": "root", "mode": 0o104755, "modified": NOW - 1e7, "changed": NOW - 1e7},
+    "packages": {"manager": "dpkg"},
+    "logins": {"kind": "login", "user": "ada", "line": "pts/0", "at": START - 60.0},
+    "logs": {"source": "/var/log/auth.log", "at": START - 60.0},
 }
 
 _WINDOWS = {

@@ -27,6 +27,47 @@ FILES = [
     {"path": "/home/ada/.local/lib/libx.so", "magic": "elf", "executable": True},
     {"path": "/home/ada/work/a.out", "magic": "elf", "executable": True},
 ]
+MODULES = [{"name": n} for n in ("ext4", "nf_tables", "overlay")] + [
+    {"name": "nvidia", "taint": "POE"},
+    {"name": "zfs", "taint": "PO"},
+]
+SETUID = ("passwd", "su", "sudo", "mount", "umount", "newgrp", "chsh", "chfn", "gpasswd", "fusermount3", "pkexec")
+PRIVILEGES = [
+    *({"path": f"/usr/bin/{name}", "kind": "setuid"} for name in SETUID),
+    # An upgrade of yesterday.
+    {"path": "/usr/lib/openssh/ssh-keysign", "kind": "setuid", "changed": scene.NOW - 86400},
+    {"path": "/usr/lib/dbus-1.0/dbus-daemon-launch-helper", "kind": "setuid"},
+    {"path": "/usr/lib/polkit-1/polkit-agent-helper-1", "kind": "setuid"},
+    {"path": "/usr/sbin/unix_chkpwd", "kind": "setgid", "gives": "shadow"},
+    {"path": "/usr/bin/crontab", "kind": "setgid", "gives": "crontab"},
+    {"path": "/usr/bin/ping", "kind": "capability", "gives": "cap_net_raw=ep"},
+    {"path": "/usr/bin/dumpcap", "kind": "capability", "gives": "cap_net_admin,cap_net_raw=eip"},
+    {"path": "/usr/bin/newuidmap", "kind": "capability", "gives": "cap_setuid=ep"},
+    {"path": "/usr/sbin/suexec", "kind": "capability", "gives": "cap_setgid,cap_setuid=ep"},
+    {
+        "path": "/usr/lib/snapd/snap-confine",
+        "kind": "capability",
+        "gives": "cap_chown,cap_dac_override,cap_sys_admin=p",
+    },
+    {"path": "/opt/google/chrome/chrome-sandbox", "kind": "setuid"},
+    {
+        "path": "/usr/lib/x86_64-linux-gnu/gstreamer1.0/gst-ptp-helper",
+        "kind": "capability",
+        "gives": "cap_net_bind_service,cap_sys_nice=ep",
+    },
+]
+PACKAGES = [
+    {"path": "/usr/sbin/sshd", "verdict": "intact", "package": "openssh-server"},
+    {"path": "/usr/bin/containerd-shim", "verdict": "unowned"},
+    {"path": "/usr/local/bin/app", "verdict": "unowned"},
+    {"path": "/usr/lib/jvm/java", "verdict": "unknown", "package": "jdk"},
+]
+LOGINS = [
+    {"host": "198.51.100.30", "at": scene.NOW - 50000.0},
+    {"host": "10.0.0.5", "at": scene.NOW - 4000.0},
+    {"kind": "boot", "user": "reboot", "line": "~", "host": "6.1.0-18-amd64", "at": scene.NOW - 1e6},
+    *({"kind": "failed", "user": "root", "line": "ssh:notty", "host": f"198.51.100.{n % 9}"} for n in range(200)),
+]
 
 
 def rows(name):
@@ -65,7 +106,8 @@ def case():
     ]
     everyone = list(processes())
     sockets = list(connections([row["pid"] for row in everyone[::3]]))
-    return {"processes": everyone, "autostarts": autostarts, "files": FILES, "connections": sockets}
+    system = {"modules": MODULES, "privileges": PRIVILEGES, "packages": PACKAGES, "logins": LOGINS}
+    return {"processes": everyone, "autostarts": autostarts, "files": FILES, "connections": sockets} | system
 
 
 def test_nothing_reaches_the_threshold(case):

@@ -11,6 +11,7 @@ import os
 import secrets
 import signal
 import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -79,7 +80,7 @@ def _serve(asked: Asked, serve: Serve, listener: socket.socket, out: Console) ->
     context = Context(asked.folder, asked.reports, serve, inbox, worker)
     worker.subscribe(lambda event, folder: _say(out, event, folder))
     import_module("netmiko")  # half a second that the first alert shall not wait for
-    web = _Uvicorn(_config(serve, context))
+    web = _uvicorn(serve, context)
     worker.start()
     keeper.start()
     _greet(out, serve, listener, asked)
@@ -105,6 +106,19 @@ class _Uvicorn(uvicorn.Server):
 def _at_once(number: int, _frame: FrameType | None) -> None:
     """Everything that counts is on the disk already: this is no worse than kill -9."""
     os._exit(128 + number)
+
+
+def _uvicorn(serve: Serve, context: Context) -> _Uvicorn:
+    """It reads the certificate now: a wrong one is told before anything is begun."""
+    config = _config(serve, context)
+    try:
+        config.load()
+    except (OSError, ssl.SSLError) as error:
+        seen = f"{serve.tls_certificate}, {serve.tls_key}: {getattr(error, 'strerror', '') or error}"
+        raise ConfigError(
+            "read the files for TLS", seen, f"see tls_certificate and tls_key in {serving_checks.FILE}"
+        ) from None
+    return _Uvicorn(config)
 
 
 def _config(serve: Serve, context: Context) -> uvicorn.Config:

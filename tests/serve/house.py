@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -88,6 +89,7 @@ class Serve:
     words: tuple[str, ...] = ("--no-prefect",)
     environment: dict[str, str] = field(default_factory=dict)
     url: str = ""
+    trust: Path | None = None
 
     def __enter__(self) -> Serve:
         self.start()
@@ -132,7 +134,9 @@ class Serve:
         )
         assert self.process.poll() is None, f"serve ended: {(self.office.folder / 'serve.log').read_text()[-2000:]}"
         self.url = re.findall(r"POST (http\S+?)/alerts", self.said)[0]
-        self._http = httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=30)
+        trust = ssl.create_default_context(cafile=self.trust)
+        headers = {"Authorization": f"Bearer {self.token}"}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=trust)
 
     @property
     def said(self) -> str:

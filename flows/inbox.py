@@ -1,7 +1,6 @@
 """The inbox: alerts and people's orders, on the disk before anybody is told so. Knows SQLite; must not know a step, a thread or HTTP.
 
-One file, SITE/.hemostat/inbox.db. WAL with synchronous=FULL: a transaction that has returned survives kill -9 and a power cut
-(sqlite.org/pragma.html, "synchronous"; sqlite.org/wal.html). The journal is the truth of what was done, the inbox of what was asked.
+One file, SITE/.hemostat/inbox.db. The journal is the truth of what was done, the inbox of what was asked.
 
 Two alerts are the same event when source, event id, host and remote are the same: the second one changes nothing but the last time.
 Else alerts of one host, remote and signature fold into one incident, while that is open and for `duplicate_hours` after it closed.
@@ -13,20 +12,18 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic_core import to_jsonable_python
 
 from flows.inbox_nouns import KINDS, Entry, Item, Kind, Order, Ticket
+from flows.ledger import Ledger, NoRoom
 from tasks.case import new_id
-from tasks.journal import digest, sync_folder
-from tasks.model import Bug, HemostatError, Json
+from tasks.journal import digest
+from tasks.model import Json
 from tasks.state import typed
 
 __all__ = ["KINDS", "Entry", "Inbox", "Item", "Kind", "NoRoom", "Order", "Ticket"]
@@ -53,33 +50,14 @@ CREATE INDEX IF NOT EXISTS ask_open ON ask (incident) WHERE done IS NULL;
 """
 
 
-class NoRoom(HemostatError):
-    """The disk is full or broken; nothing of what was asked was taken."""
-
-
 @dataclass(slots=True)
-class Inbox:
-    """The inbox of one site; safe to use from many threads. `duplicate_hours` as in inventory/serve.yaml.
+class Inbox(Ledger):
+    """The inbox of one site. `duplicate_hours` as in inventory/serve.yaml."""
 
-    Raises:
-        NoRoom: (every method that writes) the disk is full or broken; nothing was taken.
-    """
+    SCHEMA: ClassVar[str] = _SCHEMA
 
-    path: Path
     duplicate_hours: float = 24
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _db: sqlite3.Connection = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.path.touch(mode=0o600)
-        with self._told():
-            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-                self._db.execute(f"PRAGMA {pragma}")
-            self._db.executescript(_SCHEMA)
-            sync_folder(self.path.parent)
 
     # --- alerts ------------------------------------------------------------------------------------------------------
 
@@ -188,41 +166,6 @@ class Inbox:
         before = (self.clock() - timedelta(hours=self.duplicate_hours) - FORGET_AFTER).timestamp()
         with self._change() as db:
             db.execute("DELETE FROM event WHERE incident IN (SELECT id FROM incident WHERE closed < ?)", (before,))
-
-    def close(self) -> None:
-        """Let go of the file."""
-        with self._lock:
-            self._db.close()
-
-    def _read(self, words: str, *values: str) -> list[sqlite3.Row]:
-        with self._lock, self._told():
-            cursor = self._db.cursor()
-            cursor.row_factory = sqlite3.Row
-            return cursor.execute(words, values).fetchall()
-
-    @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it, or nothing."""
-        with self._lock, self._told():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # SQLite itself rolls back when the disk is full
-                    self._db.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise NoRoom(
-                f"write to {self.path}", f"{error}; nothing was taken", "make room on this disk, then send it again"
-            ) from None
-        except sqlite3.DatabaseError as error:
-            raise Bug(f"use {self.path}", str(error), "keep the file and report it") from error
 
 
 def _text(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
-from tasks.limits import Count, KeyFile, Name, Pattern, Port, Reference
+from tasks.limits import Count, KeyFile, Name, Pattern, Port, Range, Reference
 from tasks.model import Most
 
 STRICT = {"extra": "forbid"}
@@ -21,6 +21,7 @@ class Sender:
     `token` is a bearer token; `hmac` signs the body with a timestamp; `url_token` stands in the URL, for senders that cannot set
     headers. `most` is the most that its alerts may do by themselves: `open` only opens an incident and looks at the host's sockets,
     `ask` makes every block wait for a person, `playbook` leaves it to the playbook.
+    `per_minute` are requests, each of which may hold many alerts.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
@@ -31,7 +32,7 @@ class Sender:
     url_token: Reference = ""
     most: Most = "playbook"
     playbook: Annotated[str, Pattern(r"|[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "a playbook's name")] = ""
-    per_minute: Count = 100
+    per_minute: Annotated[int, Range(1, 100_000)] = 600
 
 
 @dataclass(frozen=True, slots=True)

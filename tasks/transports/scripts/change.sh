@@ -242,7 +242,9 @@ parent() {
 inside_root() {
     whole=$(readlink -f "$2") || exit 1
     for place in "$(readlink "/proc/$1/exe")" "$(readlink "/proc/$1/cwd")"; do
-        ! inside "$place" "$whole" || return 0
+        if [ "$place" = "$whole" ] || inside "$place" "$whole"; then
+            return 0
+        fi
     done
     refuse 63 "process $1 runs $(readlink "/proc/$1/exe"), which does not lie below $2"
 }

@@ -111,11 +111,13 @@ class Login:
             Refused: not yet, or not at all.
         """
         scheme, _, proof = header.partition(" ")
+        if self.faults.offer and header and scheme.lower() != self.faults.offer.lower():
+            raise Refused
         if header == MUTUAL:
             return self._mutual(), ""
         if scheme.lower() == "basic":
             return self._basic(proof), ""
-        if scheme.lower() in ("negotiate", "ntlm", "credssp") and proof and not self.faults.offer:
+        if scheme.lower() in ("negotiate", "ntlm", "credssp") and proof:
             return self.account.user, self._step(scheme, proof)
         if header or self.seals is None:
             raise Refused
@@ -129,7 +131,7 @@ class Login:
     def _basic(self, proof: str) -> str:
         given = _decoded(proof)
         wanted = f"{self.account.user}:{self.account.password}".encode()
-        if not self.tls or self.faults.offer or not hmac.compare_digest(given, wanted):
+        if not self.tls or not hmac.compare_digest(given, wanted):
             raise Refused
         return self.account.user
 

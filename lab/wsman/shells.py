@@ -90,6 +90,8 @@ class Service:
                 raise Fault(
                     2150859174, "w:QuotaLimit", "The maximum number of concurrent operations has been exceeded."
                 )
+            if request.action not in ("Create", "Get"):
+                self._shell(request, user)
             return 200, soap.answer(request, self._does[request.action](request, user))
         except Fault as found:
             return 500, soap.fault(found, request.id)

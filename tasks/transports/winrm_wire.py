@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
+from urllib3.exceptions import ProtocolError
 from winrm.exceptions import WinRMTransportError, WSManFaultError
 from winrm.protocol import Protocol
 from winrm.transport import HAVE_CREDSSP, HAVE_KERBEROS, Transport
@@ -87,6 +88,7 @@ class Wire(Protocol):
     """
 
     busy_pause = 5.0
+    operation = OPERATION
 
     def __init__(self, host: Host, secret: Resolve) -> None:
         self.host = host
@@ -106,7 +108,7 @@ class Wire(Protocol):
 
     def build_wsman_header(self, *args: Any, **more: Any) -> dict[str, Any]:
         """pywinrm's header with a larger envelope and this call's own time-out."""
-        self.operation_timeout_sec = max(1, min(OPERATION, int(self.left())))
+        self.operation_timeout_sec = max(1, min(self.operation, int(self.left())))
         header = super().build_wsman_header(*args, **more)
         header["env:Header"]["w:MaxEnvelopeSize"]["#text"] = ENVELOPE
         return header
@@ -146,7 +148,9 @@ class Wire(Protocol):
         """A host that never answered is told at once; so is a certificate that is not the right one."""
         if isinstance(error, WinRMTransportError):
             return sealed and error.code == 400
-        return self.seen is not None and not isinstance(error, requests.exceptions.SSLError)
+        if isinstance(error, requests.exceptions.SSLError):
+            return False
+        return self.seen is not None or any(isinstance(why, ProtocolError) for why in error.args)
 
     def _prepare(self, session: requests.Session) -> None:
         """What pywinrm leaves to the environment, set before a new session's first request."""

@@ -51,7 +51,7 @@ def plan(case: Case) -> list[Action]:
     loud: Sequence[Finding] = [f for f in case.state.findings if f.score >= rule.threshold]
     # Not the whole folder: a drill's victim lives in it.
     ours = tuple(str(case.folder.resolve() / name) for name in ("evidence", "triage"))
-    scope = Scope(case.incident.id, case.host.name, vault(case), ours)
+    scope = Scope(case.incident.id, case.host.name, vault(case), ours, case.host.platform == "windows")
     return [action for name in rule.remedies for action in remedies.load(name).plan(loud, scope)]
 
 

@@ -31,6 +31,8 @@ SYSTEM = ("/usr/", "/lib/", "/sbin/", "/bin/")
 
 
 def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
+    if scope.windows:
+        return []
     of_processes = [f for f in reversed(findings) if f.rule.startswith("process.") and f.facts.get("created")]
     processes = {(f.facts["pid"], f.facts["created"]): f for f in of_processes}
     return [_action(f, scope) for _, f in sorted(processes.items())]

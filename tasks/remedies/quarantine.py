@@ -18,6 +18,8 @@ NAME_BYTES = 230
 
 
 def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
+    if scope.windows:
+        return []
     named = [
         f
         for f in reversed(findings)

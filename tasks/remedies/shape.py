@@ -13,12 +13,16 @@ from tasks.transports.hands import Hands
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a plan is made for. `vault` is where quarantined files go, below the victim's root; `own` are hemostat's own folders."""
+    """What a plan is made for.
+
+    `vault` is where quarantined files go, below the victim's root; `own` are hemostat's own folders; `windows`: which remedies apply.
+    """
 
     incident: str
     host: str
     vault: str
     own: tuple[str, ...] = ()
+    windows: bool = False
 
 
 def mark(path: str) -> str:

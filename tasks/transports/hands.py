@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from tasks.facts import Autostart, Connection, FileSeen, Process, System, Unseen
-from tasks.model import Remote
+from tasks.facts_windows import Windows
+from tasks.model import Json, Remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,21 @@ class Hands(Protocol):
 
         Raises:
             Unreachable: no new connection came about.
+        """
+
+    def shipped(self, name: str, arguments: Mapping[str, Json], timeout: float = 120.0) -> Json:
+        """Run one of the scripts that are shipped for Windows, by its name, and give its answer; `timeout` in seconds.
+
+        Raises:
+            TargetError: this is no Windows host, or the script failed.
+        """
+
+    def windows(self, since: float, pids: Sequence[int]) -> tuple[Windows | None, Sequence[Unseen]]:
+        """What only a Windows host shows, and what of it could not be seen; None on any other.
+
+        Args:
+            since: seconds since the epoch; events and files that are older are left out.
+            pids: the suspects, whose modules are wanted.
         """
 
     def replace(self, path: str, data: bytes, expect_sha256: str) -> None:

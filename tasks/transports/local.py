@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
 from tasks.facts import Autostart, Connection, FileSeen, Process, System, Unseen
-from tasks.model import Remote, TargetError, inert
+from tasks.facts_windows import Windows
+from tasks.model import Json, Remote, TargetError, inert
 from tasks.transports import (
     local_autostarts,
     local_change,
@@ -123,6 +124,14 @@ class LocalHands:
     def renew(self, own: Sequence[str]) -> str:
         """An answer to a new TCP connection from one of the owner's addresses; see tasks.transports.answering."""
         return answering(own)
+
+    def shipped(self, name: str, arguments: Mapping[str, Json], timeout: float = 120.0) -> Json:  # noqa: ARG002
+        """Refused: those scripts are for Windows."""
+        raise TargetError(f"run {name}", "this is no Windows host", "use the remedies for Linux")
+
+    def windows(self, since: float, pids: Sequence[int]) -> tuple[Windows | None, Sequence[Unseen]]:  # noqa: ARG002
+        """Nothing: this is no Windows host."""
+        return None, ()
 
     def replace(self, path: str, data: bytes, expect_sha256: str) -> None:
         """New content in a file's place, if it still is the expected one; see local_change.replace."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
 from tasks.facts import Autostart, Connection, FileSeen, Process, System, Unseen
-from tasks.model import Remote, TargetError, Unreachable, inert
+from tasks.facts_windows import Windows
+from tasks.model import Json, Remote, TargetError, Unreachable, inert
 from tasks.settings import Host, Site
 from tasks.transports import ssh_look, ssh_memory, ssh_stream, ssh_text
 from tasks.transports.hands import Fetched, Ran, Stat
@@ -144,6 +145,14 @@ class SshHands:
     def renew(self, own: Sequence[str]) -> str:  # noqa: ARG002
         """A whole new login, and a shell on it that answers; the connection that stands is not used."""
         return self._link.renewed()
+
+    def shipped(self, name: str, arguments: Mapping[str, Json], timeout: float = 120.0) -> Json:  # noqa: ARG002
+        """Refused: those scripts are for Windows."""
+        raise TargetError(f"run {name}", "this is no Windows host", "use the remedies for Linux")
+
+    def windows(self, since: float, pids: Sequence[int]) -> tuple[Windows | None, Sequence[Unseen]]:  # noqa: ARG002
+        """Nothing: this is no Windows host."""
+        return None, ()
 
     def replace(self, path: str, data: bytes, expect_sha256: str) -> None:
         """New content in a file's place if it still is the expected one; owner, mode and, where cp can, attributes stay.

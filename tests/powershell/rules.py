@@ -31,7 +31,8 @@ CHANGE = LOOK | _words("""
     Disable-ScheduledTask Enable-ScheduledTask Invoke-CimMethod Move-Item New-Item New-ItemProperty New-NetFirewallRule
     Register-ScheduledTask Remove-CimInstance Remove-ItemProperty Remove-NetFirewallRule Set-Acl Set-ItemProperty Set-Service
     Start-Service Stop-Process Stop-ScheduledTask Stop-Service Unregister-ScheduledTask New-CimInstance Set-NetFirewallRule
-    Disable-LocalUser Enable-LocalUser Remove-Item
+    Disable-LocalUser Enable-LocalUser New-ScheduledTaskAction New-ScheduledTaskTrigger New-ScheduledTaskPrincipal
+    New-ScheduledTaskSettingsSet Get-NetFirewallProfile Remove-Item
 """)
 # Windows' own console tools, called by their full name.
 TOOLS = frozenset(

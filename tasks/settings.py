@@ -160,7 +160,7 @@ class TriageRule:
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     collectors: tuple[str, ...] = (
-        "connections", "processes", "autostarts", "files", "modules", "privileges", "packages", "logins", "logs",
+        "connections", "processes", "autostarts", "files", "modules", "privileges", "packages", "logins", "logs", "drivers",
     )  # fmt: skip
     samples: Count = 3
     window: Seconds = 6.0
@@ -193,7 +193,10 @@ class CleanupRule:
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
-    remedies: tuple[str, ...] = ("autostart", "unit", "process", "quarantine")
+    remedies: tuple[str, ...] = (
+        "autostart", "unit", "windows_service", "windows_task", "windows_value", "windows_subscription",
+        "process", "windows_process", "quarantine", "windows_quarantine",
+    )  # fmt: skip
     threshold: Percent = 70
 
 

@@ -77,7 +77,16 @@ def _snapshot(case: Case, phase: str) -> Snapshot:
         **{name: tuple(rows) for name, rows in found.items()},  # type: ignore[arg-type]
         unseen=tuple(unseen),
     )
-    return _around(case, phase, snapshot)
+    windows, missed = case.hands().windows(now - case.playbook.triage.recent_days * DAY, _pids(case))
+    if windows is None:
+        return _around(case, phase, snapshot)
+    _keep(case, phase, "windows", [windows], missed)
+    return replace(snapshot, windows=windows, unseen=(*unseen, *missed))
+
+
+def _pids(case: Case) -> list[int]:
+    """Who was seen with a socket to the remote so far."""
+    return [s.pid for s in beacon.attribute(samples(case), case.incident.remote)]
 
 
 def _around(case: Case, phase: str, snapshot: Snapshot) -> Snapshot:

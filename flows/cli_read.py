@@ -222,7 +222,10 @@ def verify(
 def check(
     live: Annotated[bool, typer.Option("--live", help="Also log in to every device and host, read-only.")] = False,
     learn: Annotated[
-        str, typer.Option(metavar="HOST", help="Show that host's SSH key, ask, and pin it in inventory/hosts.yaml.")
+        str,
+        typer.Option(
+            metavar="HOST", help="Show that host's SSH key or certificate, ask, and pin it in inventory/hosts.yaml."
+        ),
     ] = "",
     site: SiteFolder = Here,
     as_json: AsJson = False,
@@ -252,7 +255,7 @@ def check(
 
 
 def _learn(folder: Path, name: str, as_json: bool) -> int:
-    """Show a host key and pin it after a yes; the exit code: done, or waiting for that yes."""
+    """Show a host's key or certificate and pin it after a yes; the exit code: done, or waiting for that yes."""
     from flows import learn
 
     seen = learn.look(sites.load(folder), name)
@@ -265,6 +268,6 @@ def _learn(folder: Path, name: str, as_json: bool) -> int:
         return 0
     if not learn.agreed(out, seen):
         return CODES[Outcome.WAITING]
-    learn.pin(folder, seen.host, seen.line)
+    learn.pin(folder, seen)
     out.print(line("pinned in inventory/hosts.yaml", "green"))
     return 0

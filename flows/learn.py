@@ -1,4 +1,4 @@
-"""`hemostat check --learn HOST`: the host key that a host shows now, against what is known; pinned in inventory/hosts.yaml after a yes."""
+"""`hemostat check --learn HOST`: the key or certificate that a host shows now, against what is known; pinned in hosts.yaml after a yes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ from tasks.model import ConfigError
 from tasks.secrets import resolve
 from tasks.settings import Host, Site
 from tasks.transports import ssh, ssh_keys
+from tasks.transports.winrm_certificate import fingerprint
 from tasks.yaml_lines import BadYaml
 from tasks.yaml_lines import read as read_yaml
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What stands at the other end: `known` says how it compares, `before` is the key that was known. `line` is for host_key."""
+    """What stands at the other end: `known` says how it compares, `before` is what was known. `line` is the pin, for `place` in the host.
+
+    `compare` tells a person how to see the same on the host itself.
+    """
 
     host: str
     at: str
@@ -35,24 +39,46 @@ class Seen:
     line: str
     known: Literal["pinned", "in known_hosts", "new", "changed"]
     before: str = ""
+    place: tuple[str, ...] = ("host_key",)
+    compare: str = "for f in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $f; done"
 
 
 def look(site: Site, name: str) -> Seen:
-    """Ask a host for its key. No login is tried on it, only on the jump hosts before it.
+    """Ask a host for its key, or for its certificate over WinRM. No login is tried on it, only on the jump hosts before it.
 
     Raises:
-        ConfigError: it is not reached over SSH.
-        Unreachable: no SSH server answers.
+        ConfigError: it is reached neither over SSH nor over WinRM with TLS.
+        Unreachable: no SSH or TLS server answers.
     """
     host = site.meant(name)
+    if host.transport == "winrm":
+        return _certificate(host)
     if host.transport not in ("ssh", "device"):
         raise ConfigError(
-            f"learn the host key of {host.name}", f"its transport is {host.transport}", "only SSH has one"
+            f"learn the host key of {host.name}",
+            f"its transport is {host.transport}",
+            "only SSH has one, and WinRM a certificate",
         )
     key = ssh.shown_key(host, resolve, site)
     known, before = _compare(host, key)
     return Seen(
         host.name, f"{host.hostname} port {host.port or 22}", ssh_keys.shown(key), ssh_keys.line(key), known, before
+    )
+
+
+def _certificate(host: Host) -> Seen:
+    shown, words = fingerprint(host)
+    pinned = host.winrm.certificate_sha256.replace(":", "").lower()
+    return Seen(
+        host.name,
+        f"{host.hostname} port {host.port or 5986}",
+        f"the certificate SHA-256 {shown} ({words})",
+        shown,
+        "new" if not pinned else "pinned" if pinned == shown else "changed",
+        pinned,
+        ("winrm", "certificate_sha256"),
+        "in PowerShell: Get-ChildItem Cert:\\LocalMachine\\My | % { $_.Subject; "
+        "[BitConverter]::ToString([Security.Cryptography.SHA256]::Create().ComputeHash($_.RawData)) }",
     )
 
 
@@ -71,15 +97,15 @@ def _compare(host: Host, key: paramiko.PKey) -> tuple[Literal["pinned", "in know
     return "changed", ssh_keys.shown(same or next(iter(entries.values())))
 
 
-def pin(folder: Path, name: str, text: str) -> None:
-    """Write the line into inventory/hosts.yaml: comments, order and everything else stay; a crash leaves the old file or the new.
+def pin(folder: Path, seen: Seen) -> None:
+    """Write the pin into inventory/hosts.yaml: comments, order and everything else stay; a crash leaves the old file or the new.
 
     Raises:
         ConfigError: the file cannot be changed without changing more than this; it is left as it was.
     """
     path = folder / HOSTS
     old = path.read_text("utf-8")
-    new = _with_pin(old, name, text)
+    new = _with_pin(old, seen)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with temporary.open("x", encoding="utf-8") as file:
@@ -92,28 +118,39 @@ def pin(folder: Path, name: str, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _with_pin(old: str, name: str, text: str) -> str:
+def _with_pin(old: str, seen: Seen) -> str:
     _, indent, offset = load_yaml_guess_indent(StringIO(old))
     yaml: Any = YAML()
     yaml.preserve_quotes, yaml.width = True, 10_000
     yaml.indent(mapping=2, sequence=indent or 2, offset=offset or 0)
-    document = yaml.load(old)
+    document, wanted = yaml.load(old), read_yaml(old.encode()).value
     try:
-        if document[name] is None:
-            document[name] = {}
-        document[name]["host_key"] = text
+        for whole in (document, wanted):
+            _put(whole, (seen.host, *seen.place), seen.line)
         out = StringIO()
         yaml.dump(document, out)
-        wanted = read_yaml(old.encode()).value
-        wanted[name] = {**(wanted[name] or {}), "host_key": text}
         same = read_yaml(out.getvalue().encode()).value == wanted
     except (KeyError, BadYaml):
         same = False
     if not same or _comments(old) != _comments(out.getvalue()):
         raise ConfigError(
-            f"pin the key of {name} in {HOSTS}", "the file is written in an unusual way", f"add host_key: {text}"
+            f"pin the key of {seen.host} in {HOSTS}",
+            "the file is written in an unusual way",
+            f"add {': '.join(seen.place)}: {seen.line}",
         )
     return out.getvalue()
+
+
+def _put(whole: Any, place: tuple[str, ...], text: str) -> None:
+    """Set a value in nested mappings. The host itself must be there already; KeyError if not."""
+    if place[0] not in whole:
+        raise KeyError(place[0])
+    at = whole
+    for key in place[:-1]:
+        if at.get(key) is None:
+            at[key] = {}
+        at = at[key]
+    at[place[-1]] = text
 
 
 def _comments(text: str) -> list[str]:
@@ -132,10 +169,9 @@ def show(out: Console, seen: Seen) -> None:
     out.print(styled(*words[seen.known]))
     if seen.known == "pinned":
         return
-    out.print(
-        styled("compare it on the host's own console: for f in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $f; done")
-    )
-    out.print(styled(f"    host_key: {seen.line}"))
+    out.print(styled(f"compare it on the host's own console: {seen.compare}"))
+    for depth, key in enumerate(seen.place):
+        out.print(styled("    " + "  " * depth + f"{key}:" + (f" {seen.line}" if key == seen.place[-1] else "")))
 
 
 def agreed(out: Console, seen: Seen) -> bool:

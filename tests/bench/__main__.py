@@ -24,7 +24,7 @@ from tasks.model import Mode, Remote
 from tasks.secrets import resolve
 from tasks.settings import Host, Site
 from tasks.transports import device
-from tests.bench import platforms
+from tests.bench import platforms, serving
 from tests.bench.clock import median
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 7
@@ -122,6 +122,7 @@ def main() -> None:
             "one journal record, fsynced": median(lambda number: void(journal.append("bench", number=number)), 200),
         }
         journal.close()
+        figures |= serving.figures(range_, folder / "serve", ROUNDS)
     show(figures)
     platforms.show(ROUNDS)
 

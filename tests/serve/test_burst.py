@@ -50,7 +50,7 @@ class Sensor:
         rest = list(self.alerts)
         rng.shuffle(rest)
         while rest:
-            some = rest[: rng.randint(1, 8)]
+            some = rest[: rng.randint(1, 2 * HOSTS // 5)]
             self._until_taken(some)
             del rest[: len(some)]
             self.acknowledged += len(some)
@@ -61,9 +61,9 @@ class Sensor:
                 answer = self.serve.post(*some)
             except (httpx.HTTPError, RuntimeError):
                 return False  # nobody there, or the answer was cut off: send it again
-            if answer.status_code != 202:
+            if answer.status_code not in (202, 429, 503):
                 self.refused.append(answer.text)
-            return True
+            return answer.status_code not in (429, 503)  # both say: again, later
 
         assert wait(taken, 60), "serve did not come back"
 

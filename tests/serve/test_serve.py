@@ -14,13 +14,13 @@ import psutil
 import pytest
 
 from lab.range import Range
+from lab.wsman import certificate
 from tasks.model import Outcome, Step
 from tests.cli.house import Said, ended, spawn
 from tests.serve.house import Office, Serve, alert, wait
 
 pytestmark = pytest.mark.lab
 ANNA = {"anna": {"role": "approver", "token": "env:HOME"}}
-CERTIFICATE = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=x -addext subjectAltName=IP:127.0.0.1"
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_first_start_asks_for_nothing(serve: Serve, office: Office) -> None:
     assert answer.status_code == 202, answer.text
     assert serve.idle(30)
     (folder,) = office.folders
-    assert answer.json() == {"incidents": [f"/incidents/{folder.name}"]}
+    assert [i["url"] for i in answer.json()["incidents"]] == [f"{serve.url}/incidents/{folder.name}"]
     assert office.state(folder.name).ends[Step.BLOCK].outcome is Outcome.DONE
     assert f"{folder.name}: contained" in serve.said
 
@@ -102,12 +102,9 @@ def test_a_port_that_is_taken_is_told(office: Office) -> None:
 
 def test_tls_of_its_own(office: Office) -> None:
     """With a certificate it speaks https, and nothing else."""
-    key, certificate = office.folder / "key.pem", office.folder / "certificate.pem"
-    subprocess.run(
-        ["openssl", *CERTIFICATE.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True
-    )
-    office.write("inventory/serve.yaml", {"tls_certificate": str(certificate), "tls_key": str(key)})
-    with Serve(office, trust=certificate) as serve:
+    own = certificate.made(office.folder, "serve")
+    office.write("inventory/serve.yaml", {"tls_certificate": str(own.file), "tls_key": str(own.key)})
+    with Serve(office, trust=own.file) as serve:
         assert serve.url.startswith("https://127.0.0.1:") and serve.health()["ok"]
         with pytest.raises(httpx.HTTPError):
             httpx.get(serve.url.replace("https", "http") + "/healthz")

@@ -23,6 +23,7 @@ FOLDERS = (
 PRIVATE = (
     "shadow", "shadow-", "gshadow", "gshadow-", "sudoers.d", "ssl/private", "ssh", "systemd/system", "systemd/user", "cron.d", "crontab",
     "hostname", "hosts", "resolv.conf", "rc.local", "ld.so.preload", "update-motd.d", "machine-id", "subuid", "subgid", "frr", "apt",
+    "pam.d/frr", "init.d/frr", "logrotate.d/frr",
 )  # fmt: skip
 NEEDED = tuple(
     f"/etc/{name}" for name in ("passwd", "group", "nsswitch.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "sudoers",
@@ -131,6 +132,9 @@ def owned(root: Path) -> None:
 def mounted(root: Path) -> None:
     """Put the machine's programs and fresh /proc, /sys, /dev and /run in place; for a process in mount and PID namespaces of its own."""
     kernel.mount("none", Path("/"), flags=kernel.REC | kernel.PRIVATE)
+    kernel.bind(
+        root, root
+    )  # / of a host is a mount point, also where somebody there makes a mount namespace of his own
     kernel.bind(root / "usr/local", root / "mnt")  # /usr is about to cover it
     for name in PROGRAMS:
         if (root / name).is_dir() and not (root / name).is_symlink():

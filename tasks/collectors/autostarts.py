@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tasks.access import opened
@@ -70,6 +71,7 @@ Reason = tuple[str, Sign]
 def _signs(entry: Autostart, snapshot: Snapshot, context: Context) -> Iterator[Reason]:
     home = context.home_for(entry.path)
     yield from _beacon(entry, home, snapshot, context)
+    yield from _timer(entry, snapshot, context)
     yield from _remote(entry, context)
     yield from _preload(entry, context)
     yield from opened(entry, context)
@@ -81,7 +83,7 @@ def _signs(entry: Autostart, snapshot: Snapshot, context: Context) -> Iterator[R
 def _beacon(entry: Autostart, home: str, snapshot: Snapshot, context: Context) -> Iterator[Reason]:
     """Names a file of the beacon; a system's interpreter that the beacon uses is everyone's and counts for nothing."""
     for process in context.beacons(snapshot):
-        for path in files_of(process):
+        for path in (*files_of(process), *copies_of(process, snapshot)):
             ways = {path, context.own(path)}
             if ways & set(_files(entry, home)) or mentions(
                 entry.text, path, context.own(path), home or context.home_of(path)
@@ -96,6 +98,25 @@ def files_of(process: Process) -> list[str]:
     text = script(process.cmdline, process.cwd)
     shared = bool(text) and interprets(process.exe) and process.exe.startswith(("/usr/", "/bin/"))
     return [path for path in (text, "" if shared or process.memfd else process.exe) if path]
+
+
+def copies_of(process: Process, snapshot: Snapshot) -> list[str]:
+    """The files with the same content as this process's program: what is left where that was deleted or ran from memory alone."""
+    own = process.exe in files_of(process) or process.memfd
+    return [file.path for file in snapshot.files if own and file.sha256 and file.sha256 == process.sha256]
+
+
+def _timer(entry: Autostart, snapshot: Snapshot, context: Context) -> Iterator[Reason]:
+    """A timer starts the service that it names, else the one of its own name (systemd.timer(5), Unit=)."""
+    if entry.kind != "systemd_timer":
+        return
+    folder, _, name = entry.path.rpartition("/")
+    named = re.search(r"(?:^|\s)Unit\s*=\s*(\S+)", entry.text)
+    unit = named[1] if named else f"{name.removesuffix('.timer')}.service"
+    for other in snapshot.autostarts:
+        if other.path == f"{folder}/{unit}":
+            for rule, sign in _beacon(other, context.home_for(other.path), snapshot, context):
+                yield rule, Sign(f"starts {inert(unit, 100)}, which {sign.words}", sign.score, ATTACK[entry.kind])
 
 
 def _remote(entry: Autostart, context: Context) -> Iterator[Reason]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 
-from tasks.collectors.autostarts import files_of
+from tasks.collectors.autostarts import copies_of, files_of
 from tasks.collectors.context import Context
-from tasks.facts import FileSeen, Process, Snapshot
+from tasks.facts import FileSeen, Snapshot
 from tasks.model import Finding, inert
 from tasks.signs import Sign, base, place
 from tasks.windows import files as windows
@@ -46,14 +46,9 @@ def _beacon(file: FileSeen, snapshot: Snapshot, context: Context) -> Iterator[Re
         if file.path in files_of(process):
             words = f"is the program of process {process.pid}, {context.guilt(process)}"
             yield "file.beacon", Sign(words, 90, "T1105")
-        elif _copy(file, process):
+        elif file.path in copies_of(process, snapshot):
             words = f"is a copy (same SHA-256) of the program of process {process.pid}, {context.guilt(process)}"
             yield "file.beacon", Sign(words, 85, "T1105")
-
-
-def _copy(file: FileSeen, process: Process) -> bool:
-    own = process.exe in files_of(process) or process.memfd
-    return own and bool(file.sha256) and file.sha256 == process.sha256
 
 
 def _program(file: FileSeen, context: Context) -> Iterator[Reason]:

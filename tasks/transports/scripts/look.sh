@@ -104,7 +104,8 @@ hidden() {
     listed=" "
     for d in "$P"/[0-9]*; do listed="$listed${d##*/} "; done
     read -r _ _ _ _ last </proc/loadavg
-    read -r top </proc/sys/kernel/pid_max
+    # cat, not read: dash reads single bytes, and the kernel gives only the first byte of a sysctl that is read so.
+    top=$(cat /proc/sys/kernel/pid_max)
     forks=$(grep -s '^processes ' /proc/stat)
     # As long as the kernel has made fewer processes than there are numbers, it has given out none above the last.
     [ "${forks#* }" -lt "$top" ] && [ "$last" -lt "$top" ] && top=$((last + 256))

@@ -128,8 +128,7 @@ def _config(serve: Serve, context: Context) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=bool(serve.behind_proxy),
-        forwarded_allow_ips=serve.behind_proxy or None,
+        proxy_headers=False,  # flows/web/auth.py must see whether the proxy itself is at the other end
         timeout_graceful_shutdown=5,
         ssl_certfile=tls.get("certificate"),
         ssl_keyfile=tls.get("key"),

@@ -98,7 +98,6 @@ class Gate:
     Args:
         serve: the owner's file.
         home: where the key and the ended sessions are kept.
-        once: a token for this start alone, as the terminal shows it, for the person of that name; used where nobody else is named.
         find: resolves a reference.
     """
 
@@ -106,14 +105,12 @@ class Gate:
         self,
         serve: Serve,
         home: Path,
-        once: tuple[str, str] | None = None,
         find: Callable[[str], str] = resolve,
         clock: Clock = time.time,
     ) -> None:
         self.serve, self._find, self._clock = serve, find, clock
         self.sessions = Sessions(home, clock)
         self.limit = Limit(clock)
-        self._once = (once[0], self.sessions.digest(once[1])) if once else None
         self._people: Mapping[str, Person] = serve.people
         self._kept: dict[str, tuple[float, bytes | None]] = {}
 
@@ -136,12 +133,12 @@ class Gate:
         """
         self.limit.check(peer_)
         shown = self.sessions.digest(token)
-        known = [(name, self.proof(name)) for name in self._names()]
+        known = [(name, self.proof(name)) for name in self._people]
         fits = [name for name, proof in known if proof is not None and hmac.compare_digest(proof, shown)]
         if not fits:
             self.limit.failed(peer_)
             return None
-        return Who(fits[0], self._role(fits[0]), via)
+        return Who(fits[0], self._people[fits[0]].role, via)
 
     def log_in(self, token: str, peer_: str) -> tuple[Who, str] | None:
         """The person and their session's cookie; None for a wrong token."""
@@ -157,8 +154,6 @@ class Gate:
 
     def proof(self, name: str) -> bytes | None:
         """The digest of that person's token, None when there is none; at most FRESH seconds old."""
-        if self._once and name == self._once[0]:
-            return self._once[1]
         if name not in self._people:
             return None
         at, found = self._kept.get(name, (0.0, None))
@@ -174,15 +169,9 @@ class Gate:
         except HemostatError:
             return None
 
-    def _names(self) -> list[str]:
-        return [*self._people, *([self._once[0]] if self._once else [])]
-
-    def _role(self, name: str) -> Role:
-        return self._people[name].role if name in self._people else "approver"
-
     def _by_session(self, request: HTTPConnection) -> Who | None:
         session = self.sessions.read(request.cookies.get(cookie_name(request, self.serve), ""), self.proof)
-        return Who(session.name, self._role(session.name), "session", session) if session else None
+        return Who(session.name, self._people[session.name].role, "session", session) if session else None
 
     def _by_proxy(self, request: HTTPConnection) -> Who | None:
         """The proxy's word counts only from its own address; a header that comes twice was added by somebody else."""

@@ -12,11 +12,10 @@ from flows.web import auth, sessions
 from flows.web.app import create
 from flows.web.auth import Gate, Limit, TooMany
 from flows.web.context import Context
-from flows.web.desk import token_file
 from flows.web.sessions import Sessions
 from tasks.secrets import Secret
 from tasks.serving import Serve
-from tests.web.house import PEOPLE, Reader, context
+from tests.web.house import PEOPLE, Reader
 
 PAGES = (
     "/incidents",
@@ -257,16 +256,6 @@ def test_behind_a_proxy_forms_are_guarded_too(house: Context) -> None:
     assert house.inbox.orders("waiting")[0].who == "petra"
 
 
-def test_without_people_the_owner_has_a_token(house: Context) -> None:
-    """Where the owner's file names nobody, whoever can read the server's own file logs in; nobody else."""
-    reader = Reader(create(replace(house, serve=Serve())))
-    path = token_file(house.folder)
-    assert path.stat().st_mode & 0o077 == 0
-    said = reader.send("/login", "/login", secret=path.read_text())
-    assert said.status_code == 303
-    assert reader.get("/incidents").status_code == 200
-
-
 @pytest.mark.parametrize(
     ("body", "kind", "status"),
     [
@@ -337,16 +326,9 @@ def test_a_token_that_cannot_be_found_lets_nobody_in(tmp_path: Path) -> None:
             raise ConfigError("not there")
         return Secret(tokens[reference])
 
-    gate = Gate(Serve(people=PEOPLE), tmp_path, None, find, lambda: now[0])
+    gate = Gate(Serve(people=PEOPLE), tmp_path, find, lambda: now[0])
     assert gate.log_in("one", "192.0.2.1") is not None
     tokens["env:ADA"] = "two"
     now[0] += auth.FRESH + 1
     assert gate.log_in("one", "192.0.2.1") is None
     assert gate.log_in("two", "192.0.2.1") is not None
-
-
-def test_context_is_made_for_tests(tmp_path: Path) -> None:
-    """The helper's own context has the people of these tests."""
-    made = context(tmp_path)
-    assert set(made.serve.people) == set(PEOPLE)
-    made.inbox.close()

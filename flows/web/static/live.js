@@ -12,6 +12,21 @@
     || [...part.querySelectorAll("input:not([type=hidden]), textarea")].some((field) =>
       field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue);
 
+  // What is the same stays the same node, so that a click, the focus and an opened detail are not lost.
+  const morph = (old, next) => {
+    if (old.isEqualNode(next)) return;
+    if (old.nodeType !== 1 || old.tagName !== next.tagName) return old.replaceWith(next.cloneNode(true));
+    for (const { name } of [...old.attributes]) if (name !== "open" && !next.hasAttribute(name)) old.removeAttribute(name);
+    for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    if (old.childNodes.length !== next.childNodes.length) {
+      const open = [...old.querySelectorAll("details")].map((d) => d.open);
+      old.replaceChildren(...[...next.childNodes].map((child) => child.cloneNode(true)));
+      old.querySelectorAll("details").forEach((d, i) => { d.open = Boolean(open[i]); });
+      return;
+    }
+    [...old.childNodes].forEach((child, i) => morph(child, next.childNodes[i]));
+  };
+
   const take = (fresh) => {
     let all = true;
     for (const part of document.querySelectorAll("[data-part]")) {
@@ -19,9 +34,7 @@
       if (!next) { part.replaceChildren(); continue; }
       if (next.isEqualNode(part)) continue;
       if (inUse(part)) { all = false; continue; }
-      const open = [...part.querySelectorAll("details")].map((d) => d.open);
-      part.replaceChildren(...next.childNodes);
-      part.querySelectorAll("details").forEach((d, i) => { d.open = Boolean(open[i]); });
+      morph(part, next);
     }
     return all;
   };

@@ -83,16 +83,19 @@ class Client:
 
         def sort(piece: bytes) -> None:
             rest.extend(piece)
-            while not rest.startswith(b"BEGIN ") and b"\n" in rest:
+            while b"\n" in rest and not rest.removeprefix(frame.BOM).startswith((b"BEGIN ", b"LANGUAGE ")):
                 line, _, after = bytes(rest).partition(b"\n")
                 rest[:] = after
-                each(line.rstrip(b"\r"))
+                each(line.removeprefix(frame.BOM).rstrip(b"\r"))
 
         ran = self._powershell(script, data, deadline, sort)
         return self._framed(ran, bytes(rest))
 
     def run_console(self, command: str, deadline: float = 60.0) -> Ran:
         """Run one fixed command line in cmd: for a host that has no PowerShell for us. Never put data into it.
+
+        Only for commands that look: when the connection breaks as it starts, it may run twice. (A script waits for its standard
+        input, which only one of two gets.)
 
         Raises:
             TargetError: it did not end in `deadline` seconds.

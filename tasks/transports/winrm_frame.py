@@ -19,6 +19,8 @@ from tasks.model import TargetError, inert
 
 # The largest answer of a script that is unpacked.
 LARGEST = 256 << 20
+# PowerShell 5.1 may print it first when the console's code page is 65001.
+BOM = b"\xef\xbb\xbf"
 POWERSHELL = "powershell.exe"
 FLAGS = ("-NoLogo", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-EncodedCommand")
 _HEAD = re.compile(rb"BEGIN (\d{1,10}) ([0-9A-Fa-f]{64})\r?\n")
@@ -66,7 +68,7 @@ def unframed(printed: bytes, what: str) -> bytes:
     Raises:
         TargetError: there is no frame, it is cut, mixed with other output, or its length or hash is wrong.
     """
-    printed = printed.removeprefix(b"\xef\xbb\xbf")
+    printed = printed.removeprefix(BOM)
     head = _HEAD.search(printed)
     if not head:
         raise _broken(what, f"no framed answer came, but {_start(printed)}")
@@ -108,7 +110,7 @@ def blocked(status: int, printed: bytes, err: bytes) -> str:
 
     PowerShell tells its own errors as CLIXML; plain text with a failure comes from cmd, which could not start it.
     """
-    if printed.startswith(b"LANGUAGE ") or b"ConstrainedLanguage" in err:
+    if printed.removeprefix(BOM).startswith(b"LANGUAGE ") or b"ConstrainedLanguage" in err:
         return "PowerShell is in constrained language mode there (AppLocker or WDAC)"
     if status and err.strip() and b"CLIXML" not in err:
         return f"powershell.exe does not start there: {told(err)}"

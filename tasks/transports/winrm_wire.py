@@ -22,7 +22,7 @@ from winrm.exceptions import WinRMTransportError, WSManFaultError
 from winrm.protocol import Protocol
 from winrm.transport import HAVE_CREDSSP, HAVE_KERBEROS, Transport
 
-from tasks.model import ConfigError
+from tasks.model import ConfigError, inert
 from tasks.settings import Host
 
 Resolve = Callable[[str], str]
@@ -214,7 +214,19 @@ def _auth(host: Host) -> Any:
         raise ConfigError(
             f"{host.name} has winrm auth {auth}", "username or password is missing", "add both to the inventory"
         )
+    _look_for_files(host)
     return auth
+
+
+def _look_for_files(host: Host) -> None:
+    """ConfigError for a PEM file that is named and not there, or needed and not named."""
+    way = host.winrm
+    named = {"ca": way.ca, "client_certificate": way.client_certificate, "client_key": way.client_key}
+    for key, path in named.items():
+        if path and not Path(path).expanduser().is_file():
+            raise ConfigError(f"winrm.{key} of {host.name}", f"there is no file {inert(path)}", "correct the inventory")
+        if way.auth == "certificate" and not path and key != "ca":
+            raise ConfigError(f"{host.name} has winrm auth certificate", f"winrm.{key} is missing", "name the PEM file")
 
 
 def _file(path: str) -> str | None:

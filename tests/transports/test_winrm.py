@@ -113,6 +113,28 @@ def test_a_login_whose_package_is_missing(tmp_path: Path, auth: str) -> None:
         windows.run_script(ECHO, b"[1]")
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"auth": "certificate"}, "winrm.client_certificate is missing"),
+        (
+            {"auth": "certificate", "client_certificate": "/nowhere.pem", "client_key": "/k"},
+            "there is no file /nowhere.pem",
+        ),
+        ({"ca": "~/nowhere.pem"}, "there is no file ~/nowhere.pem"),
+    ],
+    ids=["not named", "not there", "authority"],
+)
+def test_a_file_that_is_missing(tmp_path: Path, options: dict[str, str], says: str) -> None:
+    """The owner's file is wrong, not the host: told before anything is sent."""
+    with (
+        listening(tmp_path, made(tmp_path, "win-1")) as server,
+        client(server, **options) as windows,
+        pytest.raises(ConfigError, match=says),
+    ):
+        windows.run_script(ECHO, b"[1]")
+
+
 @pytest.mark.parametrize("tls", [False, True], ids=["http", "https"])
 def test_a_wrong_password(tmp_path: Path, tls: bool) -> None:
     """Told as such at once; the password is in no message."""

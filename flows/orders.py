@@ -31,14 +31,20 @@ GO = frozenset({"approval.given", "approval.refused", "step.redo", "step.skipped
 # Orders that do not wait for the step that is under way: it ends at its next look.
 INTERRUPTING = frozenset({"redo", "skip", "undo"})
 NOT_DONE = "not done"
+CUT_OFF_AT_MOST = 10
 
 
 def goes_on(state: State) -> bool:
-    """Does the run go on by itself? Not while it waits for a person: a step ended unfinished and nobody has said anything since."""
+    """Does the run go on by itself? Not while it waits for a person: a step ended unfinished and nobody has said anything since.
+
+    Nor when a step was cut off again and again: it may be what kills the process, and others want to be served.
+    """
     if all(state.done(step) for step in Step):
         return False
     for record in reversed(state.records):
-        if record.kind == "step.started" or (record.kind in GO and record.data.get("step") != UNDO):
+        if record.kind == "step.started":
+            return bool(record.data["attempt"] < CUT_OFF_AT_MOST)
+        if record.kind in GO and record.data.get("step") != UNDO:
             return True
         if record.kind == "step.ended":
             return state.done(Step(record.data["step"]))
@@ -52,6 +58,13 @@ def follow(case: Case, inbox: Inbox) -> None:
         inbox.done(order.id, answer := answered(case, order))
         if stopped and answer.startswith(NOT_DONE):
             case.record("goes.on", why=f"order {order.id[:8]}, for which the run was stopped, was not followed")
+
+
+def came_again(case: Case) -> None:
+    """The alert came again: a block that did not reach its device is tried anew, for the host still calls home."""
+    end = case.state.ends[case.state.last] if case.state.last else None
+    if end and end.step is Step.BLOCK and end.outcome is Outcome.UNREACHABLE and not goes_on(case.state):
+        case.record("goes.on", why="the alert came again, and the block had not reached its device")
 
 
 def _stopped(state: State) -> bool:

@@ -12,6 +12,7 @@ import secrets
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -91,6 +92,9 @@ def _serve(asked: Asked, serve: Serve, listener: socket.socket, out: Console) ->
     keeper.stop()
     inbox.close()
     out.print(line("ended" if drained else "ended; the steps that were cut off go on at the next start"))
+    if not drained:
+        sys.stdout.flush()
+        os._exit(0)  # the interpreter would wait for threads that stand before a device
     return 0
 
 

@@ -23,7 +23,7 @@ from flows.launch import Launch, Pages, carry_on, urgent
 from tasks import site as sites
 from tasks.case import Case, Request, incidents, load_state, opened, reopened
 from tasks.journal import NAME, first_data
-from tasks.model import ConfigError, HemostatError, Json, Mode, Refused, inert
+from tasks.model import ConfigError, HemostatError, Json, Mode, Outcome, Refused, Step, inert
 from tasks.settings import Site
 
 THREADS: Mapping[Lane, int] = {Lane.URGENT: 8, Lane.LATER: 8, Lane.SHOW: 1}
@@ -54,6 +54,8 @@ class Worker:
     _threads: list[threading.Thread] = field(default_factory=list)
     _listeners: list[Callable[[Event, Path], None]] = field(default_factory=list)
     _live: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(LIVE))
+    _unreached: set[str] = field(default_factory=set)
+    _repeated: set[str] = field(default_factory=set)
     _resting: threading.Event = field(default_factory=threading.Event)
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -95,6 +97,12 @@ class Worker:
     def alerted(self, incident: str, host: str) -> None:
         """A new incident is in the inbox."""
         self._put(incident, host)
+
+    def alerted_again(self, incident: str) -> None:
+        """One more alert has been counted there. It matters only where the block has not reached its device."""
+        if incident in self._unreached:
+            self._repeated.add(incident)
+            self._put(incident)
 
     def ordered(self, incident: str, kind: Kind) -> None:
         """An order is in the inbox. One that changes the run's course ends the step that is under way."""
@@ -156,6 +164,9 @@ class Worker:
         """Follow orders, then confirm and block."""
         launch = self._launches[name] = self._launch(name)
         with self._held(name) as case:
+            if name in self._repeated:
+                self._repeated.discard(name)
+                orders.came_again(case)
             orders.follow(case, self.inbox)
             going = orders.goes_on(case.state)
             if going:
@@ -192,6 +203,8 @@ class Worker:
         if self._resting.is_set():
             return
         state = load_state(self.reports / name)
+        unreached = state.last is Step.BLOCK and state.outcome is Outcome.UNREACHABLE
+        (self._unreached.add if unreached else self._unreached.discard)(name)
         if all(state.done(step) for step in engine.STEPS):
             self.inbox.close_incident(name)
         if self.prefect is not None and not shown and state.ends:

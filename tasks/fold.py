@@ -12,7 +12,7 @@ The vocabulary of the journal, kind by kind, with the keys of `data`:
 | sample | step, at, connections | confirm, triage, verify |
 | resumed | by, reason | a person, after whom the run goes on |
 | order / order.done | order, asked, by, arguments / order, answer | a person, from a page |
-| goes.on | why | the worker, when an order that stopped the run was not followed |
+| goes.on | why | the worker: an order that stopped the run was not followed, or the alert came again before a device that was away |
 | linked | incident, why | the inbox: an earlier incident of the same host |
 | alerts | count, last | the inbox: how many alerts this incident has had by now |
 | override | word, by, reason | a person who lifts a guard by its name |

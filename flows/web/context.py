@@ -46,7 +46,9 @@ class Context:
         """
         tickets = self.inbox.accept(items)
         for ticket, item in zip(tickets, items, strict=True):
-            if not ticket.duplicate:
+            if ticket.duplicate:
+                self.worker.alerted_again(ticket.incident)
+            else:
                 self.worker.alerted(ticket.incident, item.host)
         return tickets
 

@@ -144,7 +144,9 @@ class Serve:
 
     @property
     def token(self) -> str:
-        return (self.office.folder / ".hemostat" / "token").read_text().strip()
+        """The one that serve made; empty where inventory/serve.yaml names people."""
+        file = self.office.folder / ".hemostat" / "token"
+        return file.read_text().strip() if file.exists() else ""
 
     def kill(self, number: int = signal.SIGKILL) -> int:
         """Signal it, by its process id, and wait for its end; the exit code."""

@@ -110,6 +110,16 @@ def test_tls_of_its_own(office: Office) -> None:
             httpx.get(serve.url.replace("https", "http") + "/healthz")
 
 
+def test_a_proxy_is_known_by_its_own_address(office: Office) -> None:
+    """It names the person and, in X-Forwarded-For, whom it speaks for: that one must not be taken for the proxy's address."""
+    headers = {"X-User": "anna", "X-Role": "approver", "X-Forwarded-For": "203.0.113.5"}
+    for proxy, status in (("127.0.0.1", 200), ("192.0.2.80", 303)):
+        office.write("inventory/serve.yaml", {"behind_proxy": proxy, "user_header": "X-User", "role_header": "X-Role"})
+        with Serve(office) as serve:
+            answer = httpx.get(f"{serve.url}/incidents", headers=headers)
+            assert answer.status_code == status, answer.headers
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_in_good_order_and_the_next_start_goes_on(office: Office, number: int) -> None:
     """No step is begun any more, the one under way ends; nothing is refused in the journal, and the rest comes later."""

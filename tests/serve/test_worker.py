@@ -41,7 +41,9 @@ class Desk:
         found = alerts.parse("plain", "\n".join(map(json.dumps, sent)).encode(), known.policy.inside)
         tickets = self.inbox.accept(doors.items(known, found, "desk", Sender("plain", "env:X", most=most)))
         for ticket, item in zip(tickets, sent, strict=True):
-            if not ticket.duplicate:
+            if ticket.duplicate:
+                self.worker.alerted_again(ticket.incident)
+            else:
                 self.worker.alerted(ticket.incident, item["host"])
         return tickets[-1].incident
 
@@ -218,6 +220,37 @@ def test_a_broken_file_is_waited_out(desk: Desk) -> None:
     assert state.ends[Step.BLOCK].outcome.finished
     desk.rest(ticket.incident)
     assert desk.worker.trouble(ticket.incident) == ""
+
+
+def test_a_block_that_reached_no_device_is_tried_again_when_the_alert_comes_again(office: Office) -> None:
+    """The firewall was away; the beacon goes on, the sensor says so again, and now the firewall is there: no person is needed."""
+    file = office.folder / "inventory" / "hosts.yaml"
+    good = file.read_text()
+    office.write("inventory/hosts.yaml", {"asa": {"port": 1}})
+    with working(office) as desk:
+        incident = desk.alert(alert(0, 1, "g", remote=16))
+        assert desk.rest(incident).ends[Step.BLOCK].outcome is Outcome.UNREACHABLE
+    file.write_text(good)
+    with working(office) as desk:
+        assert desk.rest(incident).ends[Step.BLOCK].outcome is Outcome.UNREACHABLE, "a restart alone is no news"
+        desk.alert(alert(0, 2, "g", remote=16))
+        state = desk.until(incident, lambda s: s.ends[Step.BLOCK].outcome is Outcome.DONE)
+        desk.rest(incident)
+        assert [r.data["why"] for r in state.records if r.kind == "goes.on"] != []
+
+
+def test_a_step_that_was_cut_off_ten_times_waits_for_a_person(office: Office) -> None:
+    """It may be what kills the process; all other incidents must be served."""
+    with working(office) as desk:
+        incident = desk.alert(alert(1, rule="h", remote=17), most="ask")
+        desk.rest(incident)
+    with reopened(office.reports / incident) as case:
+        case.record("step.started", step="block", attempt=9)
+        assert orders.goes_on(case.state)
+        case.record("step.started", step="block", attempt=10)
+        assert not orders.goes_on(case.state)
+        case.record("resumed", by="anna", reason="")
+        assert orders.goes_on(case.state)
 
 
 def test_a_slow_firewall_holds_up_no_other(lab: Range, office: Office, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ from flows.console import line
 from flows.events import Event
 from flows.inbox import Inbox
 from flows.keeper import Expiry, Keeper
+from flows.notify import Notifier
+from flows.outbox import Outbox
 from flows.server import Server
 from flows.web import app
 from flows.web.context import Context
@@ -80,16 +82,20 @@ def _serve(asked: Asked, serve: Serve, listener: socket.socket, out: Console) ->
     keeper = Keeper(inbox, Expiry(asked.reports), server)
     context = Context(asked.folder, asked.reports, serve, inbox, worker)
     worker.subscribe(lambda event, folder: _say(out, event, folder))
+    notifier = Notifier(asked.reports, Outbox(inbox.path), serve, _url(serve, listener))
+    worker.subscribe(notifier.tell)
     import_module("netmiko")  # half a second that the first alert shall not wait for
     web = _uvicorn(serve, context)
     worker.start()
     keeper.start()
+    notifier.start()
     _greet(out, serve, listener, asked)
     if server:
         out.print(line(f"Prefect: {server.ui} (it asks for the line in {server.password_file})"))
     web.run(sockets=[listener])
     drained = worker.stop(DRAIN)
     keeper.stop()
+    notifier.stop()
     inbox.close()
     out.print(line("ended" if drained else "ended; the steps that were cut off go on at the next start"))
     if not drained:
@@ -215,10 +221,15 @@ def socket_at(listen: str, port: int) -> socket.socket:
         ) from None
 
 
-def _greet(out: Console, serve: Serve, listener: socket.socket, asked: Asked) -> None:
+def _url(serve: Serve, listener: socket.socket) -> str:
+    """How people reach the pages, as far as we know."""
     address, port = listener.getsockname()[:2]
     host = f"[{address}]" if ":" in address else address
-    url = serve.public_url or f"{'https' if serve.tls_certificate else 'http'}://{host}:{port}"
+    return (serve.public_url or f"{'https' if serve.tls_certificate else 'http'}://{host}:{port}").rstrip("/")
+
+
+def _greet(out: Console, serve: Serve, listener: socket.socket, asked: Asked) -> None:
+    url = _url(serve, listener)
     out.print(line(f"hemostat serves {asked.folder} at {url}", "bold"))
     out.print(line(f"alerts:  POST {url}/alerts/SOURCE"))
     if OPERATOR in serve.people and serve.people[OPERATOR].token.startswith("file:"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -68,7 +68,7 @@ def test_no_request_ends_in_a_500(api: Any, source: str, mode: GenerationMode) -
     seen: set[int] = set()
 
     @given(api[f"/alerts/{source}"]["POST"].as_strategy(generation_mode=mode))
-    @settings(max_examples=20)
+    @settings(max_examples=20, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
     def each(case: Any) -> None:
         case.headers = {**dict(case.headers or {}), **BEARER}
         seen.add(case.call_and_validate(checks=CHECKS).status_code)

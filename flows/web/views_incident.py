@@ -15,6 +15,17 @@ from tasks.report_short import shortened
 from tasks.report_view import View, view
 from tasks.state import Plan, State
 
+_BLAST = (
+    "warning",
+    "host",
+    "remote",
+    "devices",
+    "also behind them",
+    "remote also met by",
+    "expires",
+    "undo",
+    "not in the evidence",
+)
 _OVERRIDE = re.compile(r"--override ([a-z][a-z-]{0,40})")
 
 
@@ -97,7 +108,13 @@ def _short(stand: Stand, root: str) -> Stand:
 
 
 def _card(plan: Plan, shown: View) -> Card:
-    return Card(plan.step, plan.digest, dict(shown.plans).get(plan.step, ()), plan.actions)
+    blast = dict(shown.plans).get(plan.step, ())
+    return Card(plan.step, plan.digest, tuple(sorted(blast, key=lambda pair: _place(pair[0]))), plan.actions)
+
+
+def _place(label: str) -> int:
+    """A journal keeps no order of keys: what a person must know first comes first, what this version does not know last."""
+    return _BLAST.index(label) if label in _BLAST else len(_BLAST)
 
 
 def _lamp(state: State, step: Step) -> Lamp:

@@ -35,6 +35,13 @@ def chromium() -> Iterator[webdriver.Chrome]:
         browser.quit()
 
 
+def body(driver: webdriver.Chrome) -> str:
+    """What can be read now; nothing while one page gives way to the next."""
+    with suppress(StaleElementReferenceException, NoSuchElementException):
+        return driver.find_element(By.TAG_NAME, "body").text
+    return ""
+
+
 class Pages:
     """One person's browser at one server."""
 
@@ -71,7 +78,7 @@ class Pages:
     @property
     def text(self) -> str:
         """What can be read on the page now."""
-        return self.driver.find_element(By.TAG_NAME, "body").text
+        return body(self.driver)
 
     def errors(self) -> list[str]:
         """What the browser complained of since the last call; its recommendations are none."""

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import uvicorn
 from axe_core_python.base import AXE_SCRIPT
-from fastapi import FastAPI
 from selenium import webdriver
 from selenium.common.exceptions import NoAlertPresentException
 from selenium.webdriver.common.action_chains import ActionChains
@@ -20,8 +16,9 @@ from selenium.webdriver.common.keys import Keys
 from flows.web.app import create
 from flows.web.context import Context
 from tests.serve.house import wait
-from tests.web.chromium import SCREENS, Pages, chromium
+from tests.web.chromium import SCREENS, Pages, body, chromium
 from tests.web.house import context
+from tests.web.server import listening
 
 pytestmark = pytest.mark.browser
 PATHS = {
@@ -39,19 +36,6 @@ PATHS = {
     "missing": "/incidents/none",
     "damaged": "/incidents/damaged",
 }
-
-
-@contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
-    """The app behind a real server on loopback; its address."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    assert wait(lambda: server.started, 10)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(10)
 
 
 @pytest.fixture(scope="module")
@@ -165,11 +149,6 @@ def test_by_keyboard_alone(served: tuple[str, Context], told: Path) -> None:
         (order,) = made.inbox.orders("waiting")
         made.inbox.done(order.id, "approved by the test")
         assert wait(lambda: "approved by the test" in body(driver), 8), "the page does not look again by itself"
-
-
-def body(driver: webdriver.Chrome) -> str:
-    """What can be read now."""
-    return driver.find_element(By.TAG_NAME, "body").text
 
 
 def test_what_is_being_typed_stays(served: tuple[str, Context], told: Path, tmp_path: Path) -> None:

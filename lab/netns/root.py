@@ -23,8 +23,8 @@ FOLDERS = (
 PRIVATE = (
     "shadow", "shadow-", "gshadow", "gshadow-", "sudoers.d", "ssl/private", "ssh", "systemd/system", "systemd/user", "cron.d", "crontab",
     "hostname", "hosts", "resolv.conf", "rc.local", "ld.so.preload", "update-motd.d", "machine-id", "subuid", "subgid", "frr", "apt",
-    "pam.d/frr", "init.d/frr", "logrotate.d/frr",
 )  # fmt: skip
+ROUTERS = ("pam.d/frr", "init.d/frr", "logrotate.d/frr")  # a victim is no router
 NEEDED = tuple(
     f"/etc/{name}" for name in ("passwd", "group", "nsswitch.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "sudoers",
     "pam.d", "security", "login.defs", "profile", "bash.bashrc", "services", "protocols", "localtime", "netconfig")
@@ -71,7 +71,7 @@ def _etc(etc: Path, name: str, whole: bool) -> None:
     # cp is three times as fast as shutil here; what only root may read is left out where we are not root.
     wanted = ["/etc/."] if whole else [path for path in NEEDED if Path(path).exists()]
     subprocess.run(["cp", "-a", *wanted, str(etc)], capture_output=True, check=False)  # noqa: S603, S607
-    for private in PRIVATE:
+    for private in (*PRIVATE, *ROUTERS) if whole else PRIVATE:
         path = etc / private
         if path.is_symlink() or path.is_file():
             path.unlink()

@@ -102,7 +102,9 @@ def _contained(state: State) -> datetime | None:
 def _missed(state: State, range_: Ground) -> tuple[str, ...]:
     """What the attacker planted and no loud finding names."""
     threshold = state.playbook.triage.threshold if state.playbook else 0
-    named = {str(f.facts.get(key)) for f in state.findings if f.score >= threshold for key in ("path", "file", "exe")}
+    loud = [f for f in state.findings if f.score >= threshold]
+    named = {str(f.facts.get(key)) for f in loud for key in ("path", "file", "exe")}
+    named |= {word for f in loud if f.facts.get("kind") == "ld_preload" for word in str(f.facts.get("text")).split()}
     return tuple(f"{p.kind} {p.path}" for p in range_.planted if str(range_.root / p.path.lstrip("/")) not in named)
 
 

@@ -27,9 +27,7 @@ from tasks.model import Json
 
 NFT, CONNTRACK = "/usr/sbin/nft", "/usr/sbin/conntrack"
 LIST = "HEMOSTAT"
-SERVICES = (layout.C2, layout.WEB)
 SOURCES = (layout.ADDRESS[layout.VICTIM], layout.ADDRESS[layout.CONTROL])
-FLOWS = tuple(Flow(ip_address(s), 40000, ip_address(t), port) for s in SOURCES for t, port in SERVICES)
 TABLE = """table inet laboratory {
   set denied { type ipv4_addr . ipv4_addr . inet_service; counter; }
   chain forward {
@@ -76,7 +74,7 @@ class Nft:
 def start(plan: Plan, platform: str, folder: Path) -> Enforcer:
     """An emulated device behind its own SSH server on the firewall's address, in force from now on."""
     device = load(platform)("ops", plan.password, plan.secret)
-    enforcer = Enforcer(device, folder / "device.json")
+    enforcer = Enforcer(device, folder / "device.json", flows(plan))
     Sshd(device, (layout.ADDRESS[layout.FIREWALL], layout.DEVICE), plan.keys[layout.FIREWALL])
     return enforcer
 
@@ -84,8 +82,8 @@ def start(plan: Plan, platform: str, folder: Path) -> Enforcer:
 class Enforcer:
     """One emulated device in force: its denials in the set, the kernel's connections in its table, its hits from the set's counters."""
 
-    def __init__(self, device: Device, state: Path) -> None:
-        self.device, self.state = device, state
+    def __init__(self, device: Device, state: Path, flows: tuple[Flow, ...]) -> None:
+        self.device, self.state, self.flows = device, state, flows
         device.restore(json.loads(state.read_text("ascii")) if state.exists() else provisioned(device.platform))
         Path("/proc/sys/net/netfilter/nf_conntrack_tcp_loose").write_text("0")
         nft(TABLE)
@@ -112,7 +110,7 @@ class Enforcer:
         if state == self._seen:
             return
         self._seen = state
-        denied = denials(self.device.platform, state)
+        denied = denials(self.device.platform, state, self.flows)
         for verb, flows in (("add", denied - self._denied), ("delete", self._denied - denied)):
             for flow in flows:
                 nft(f"{verb} element inet laboratory denied {{ {_element(flow)} }}\n")
@@ -145,11 +143,16 @@ def provisioned(platform: str) -> Json:
     return box.dump()
 
 
-def denials(platform: str, state: Json) -> set[Flow]:
-    """Which of the range's flows a device in that state denies. A second device is asked, so that the first counts no hits."""
+def flows(plan: Plan) -> tuple[Flow, ...]:
+    """All that crosses the firewall of a range: from each host inside to each server outside."""
+    return tuple(Flow(ip_address(s), 40000, ip_address(t), port) for s in SOURCES for t, port in (plan.c2, layout.WEB))
+
+
+def denials(platform: str, state: Json, flows: tuple[Flow, ...]) -> set[Flow]:
+    """Which of these flows a device in that state denies. A second device is asked, so that the first counts no hits."""
     twin = load(platform)("ops", "", "")
     twin.restore(state)
-    return {flow for flow in FLOWS if not twin.admit(flow)}
+    return {flow for flow in flows if not twin.admit(flow)}
 
 
 def _element(flow: Flow) -> str:

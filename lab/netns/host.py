@@ -11,6 +11,7 @@ import selectors
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -55,7 +56,7 @@ class Host:
 
     def up(self) -> None:
         """Network, files, services; returns when they answer."""
-        kernel.batch(layout.addresses(self.name))
+        kernel.batch(layout.addresses(self.name, self.plan.c2[0]))
         STARTS[self.name](self)
 
     def files(self, sshd: str = SSHD) -> None:
@@ -142,7 +143,7 @@ def _router(host: Host) -> None:
 
 
 def _internet(host: Host) -> None:
-    c2.C2(layout.C2, host.folder / "c2.jsonl")
+    c2.C2(host.plan.c2, host.folder / "c2.jsonl")
     c2.C2(layout.WEB, host.folder / "web.jsonl")
 
 
@@ -171,6 +172,21 @@ def listens(port: int) -> None:
 
     if not wait(taken, 10):
         raise OSError(f"nothing listens on port {port}")
+
+
+def trickle(port: int) -> None:
+    """In place of an SSH server: whoever connects gets its first line, one byte a second."""
+    with socket.create_server(("", port)) as listener:
+        while True:
+            client, _ = listener.accept()
+            kernel.forked(lambda client=client: _drop_by_drop(client))  # type: ignore[misc]
+            client.close()
+
+
+def _drop_by_drop(client: socket.socket) -> None:
+    for byte in b"SSH-2.0-OpenSSH_9.2p1 " + b"x" * 600:
+        client.sendall(bytes([byte]))
+        time.sleep(1)
 
 
 # --- orders ------------------------------------------------------------------------------------------------------------

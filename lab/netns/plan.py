@@ -8,6 +8,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from lab.netns import layout
 from lab.netns import scenario as scenarios
 from lab.netns.scenario import Scenario
 from lab.sshd import new_key
@@ -20,13 +21,17 @@ LOGINS = {"root": "root", "sudo": "hemostat", "sudo_password": "hemostat"}
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One range. `keys` are private host keys by host, `login` the runner's private key, all in OpenSSH's format."""
+    """One range. `keys` are private host keys by host, `login` the runner's private key, all in OpenSSH's format.
+
+    `c2` is the C2's address and port.
+    """
 
     scenario: Scenario
     keys: dict[str, str]
     login: str
     password: str
     secret: str
+    c2: tuple[str, int]
     planted: tuple[Planted, ...] = ()
 
     @property
@@ -38,7 +43,7 @@ class Plan:
 def fresh(scenario: Scenario, hosts: tuple[str, ...]) -> Plan:
     """A plan with keys and passwords of its own."""
     keys = {name: new_key() for name in hosts}
-    return Plan(scenario, keys, new_key(), secrets.token_urlsafe(18), secrets.token_urlsafe(18))
+    return Plan(scenario, keys, new_key(), secrets.token_urlsafe(18), secrets.token_urlsafe(18), layout.c2())
 
 
 def save(plan: Plan, folder: Path) -> None:
@@ -56,4 +61,5 @@ def load(folder: Path) -> Plan:
         raise ConfigError(f"read {folder / NAME}", str(error), "name the folder of a drill in namespaces") from None
     data["scenario"] = scenarios.of(data["scenario"])
     data["planted"] = tuple(Planted(**item) for item in data["planted"])
+    data["c2"] = tuple(data["c2"])
     return Plan(**data)

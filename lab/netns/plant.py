@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.netns import layout
 from lab.netns.scenario import Scenario
 from lab.victim import ATTACKER, OLD, Planted, public_key
 from tasks.model import ConfigError
@@ -40,6 +39,7 @@ class Lair:
 
     root: Path
     user: str
+    c2: tuple[str, int] = ("", 0)
 
     @property
     def home(self) -> str:
@@ -74,13 +74,13 @@ def innocent(root: Path) -> None:
     _enable(root, "etc/systemd/system/multi-user.target.wants", "agent.service")
 
 
-def infect(root: Path, scenario: Scenario) -> tuple[Planted, ...]:
+def infect(root: Path, scenario: Scenario, c2: tuple[str, int]) -> tuple[Planted, ...]:
     """Compile the beacon and plant all that the scenario names.
 
     Raises:
         ConfigError: no C compiler, or it failed.
     """
-    lair = Lair(root, scenario.user)
+    lair = Lair(root, scenario.user, c2)
     found: list[Planted] = []
     if scenario.beacon != "none":
         _beacon(lair, scenario)
@@ -95,8 +95,8 @@ def infect(root: Path, scenario: Scenario) -> tuple[Planted, ...]:
 def _beacon(lair: Lair, scenario: Scenario) -> None:
     hide = scenario.beacon if scenario.beacon in ("deleted", "memfd", "bind_mount") else "plain"
     words = {
-        "SERVER": f'"{layout.C2[0]}"',
-        "PORT": layout.C2[1],
+        "SERVER": f'"{lair.c2[0]}"',
+        "PORT": lair.c2[1],
         "MODE": '"short"' if scenario.beacon == "short" else '"keepalive"',
         "INTERVAL": scenario.interval,
         "LIFETIME": 3600,

@@ -72,7 +72,7 @@ class Range:
             root.build(hosts / name, name, fresh.password, whole=name in (layout.VICTIM, layout.CONTROL))
         for name in (layout.VICTIM, layout.CONTROL):
             plant.innocent(hosts / name)
-        made = replace(fresh, planted=plant.infect(hosts / layout.VICTIM, scenario))
+        made = replace(fresh, planted=plant.infect(hosts / layout.VICTIM, scenario, fresh.c2))
         plan.save(made, self.folder)
         self.key.touch(mode=0o600)
         self.key.write_text(made.login)
@@ -201,7 +201,7 @@ class Range:
     @property
     def remote(self) -> Remote:
         """The C2's address and port."""
-        return Remote(IPv4Address(layout.C2[0]), layout.C2[1])
+        return Remote(IPv4Address(self.plan.c2[0]), self.plan.c2[1])
 
     @property
     def planted(self) -> tuple[Planted, ...]:
@@ -215,7 +215,7 @@ class Range:
 
     def alert(self) -> bytes:
         """One line of Suricata's EVE JSON about the beacon, as a sensor writes it now."""
-        return sites.alert(layout.ADDRESS[layout.VICTIM], layout.C2, 40000, datetime.now(UTC))
+        return sites.alert(layout.ADDRESS[layout.VICTIM], self.plan.c2, 40000, datetime.now(UTC))
 
     def write_site(self, folder: Path) -> None:
         """Write inventory/ and playbooks/ for this range into that folder."""

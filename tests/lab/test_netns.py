@@ -79,7 +79,7 @@ def test_all_that_the_victim_says_crosses_the_firewall(shared: Range) -> None:
     """conntrack on the firewall has the beacon's connection, and the control host's."""
     assert Loopback.wait(lambda: shared.control()[0] > 1, 5)
     table = shared.run(layout.FIREWALL, "conntrack", "-L")
-    assert f"src={layout.ADDRESS[layout.VICTIM]} dst={layout.C2[0]}" in table
+    assert f"src={layout.ADDRESS[layout.VICTIM]} dst={shared.plan.c2[0]}" in table
     assert f"src={layout.ADDRESS[layout.CONTROL]} dst={layout.WEB[0]}" in table
 
 
@@ -122,7 +122,7 @@ def test_a_hidden_beacon_hides_and_leaves_its_trace(tmp_path: Path, name: str) -
     """Each way to hide is the real one: `ss` has the connection; the trace that it cannot avoid is there."""
     command, trace = HIDDEN[name]
     with running(tmp_path, chosen(name)) as lab:
-        assert f"{layout.C2[0]}:{layout.C2[1]}" in ssh(lab, lab.plan.username, layout.VICTIM, "ss -tn").stdout
+        assert f"{lab.remote}" in ssh(lab, lab.plan.username, layout.VICTIM, "ss -tn").stdout
         assert trace in lab.run(layout.VICTIM, "sh", "-c", command)
         listed = lab.run(layout.VICTIM, "ps", "-e", "-o", "comm")
         assert ("kworker-sync" in listed) == (name in ("deleted", "memfd")), f"ps says {listed}"

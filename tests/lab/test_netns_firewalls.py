@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.netns import enforce, layout, site
+from lab.netns import enforce, layout, plan, site
 from lab.netns.range import Range
 from lab.range import Range as Loopback
 from tests.range.ground import MARKS, block, chosen, hears, running, silent
@@ -43,7 +43,7 @@ def test_an_emulated_asa_lets_the_established_flow_go_on_until_it_is_cut(tmp_pat
     """As on the device: the deny alone stops new connections; `clear conn` ends the one that stands."""
     with running(tmp_path, chosen(firewalls=("cisco_asa",))) as lab:
         block(lab, "cisco-asa", cut=False)
-        assert Loopback.wait(lambda: layout.C2[0] in denied(lab), 5), "the device's deny must be in force on nft"
+        assert Loopback.wait(lambda: lab.plan.c2[0] in denied(lab), 5), "the device's deny must be in force on nft"
         assert hears(lab, 2), "a deny alone must not end the session"
         block(lab, "cisco-asa")
         assert silent(lab, 1.5)
@@ -58,4 +58,5 @@ def denied(lab: Range) -> str:
                                       "juniper_junos", "mikrotik_routeros", "paloalto_panos", "vyos"])  # fmt: skip
 def test_a_provisioned_device_denies_nothing_yet(platform: str) -> None:
     """With hemostat's list in place and empty, every flow of the range passes: who comes up in the range does not cut it off."""
-    assert enforce.denials(platform, enforce.provisioned(platform)) == set()
+    made = plan.fresh(chosen(), ())
+    assert enforce.denials(platform, enforce.provisioned(platform), enforce.flows(made)) == set()

@@ -50,7 +50,7 @@ def command(host: Host) -> str:
     shell = f"sh -c '{ssh_text.BOOTSTRAP}' hemostat \"$SSH_CONNECTION\""
     if host.ssh.sudo == "none":
         return f"exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C {shell}"
-    # -k: a password that sudo remembers does not count, and none is remembered, so nothing is written there.
+    # -k: a password that sudo remembers does not count, and this one is not remembered.
     how = '-k -S -p ""' if host.ssh.sudo == "password" else "-n"
     return f"exec env LC_ALL=C sudo {how} -- {shell}"
 

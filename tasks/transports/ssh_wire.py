@@ -37,7 +37,7 @@ class Wire:
     """
 
     def __init__(self, transport: paramiko.Transport, command: str, where: str, deadline: float) -> None:
-        self.where, self.errors = where, bytearray()
+        self.where, self.errors, self._transport = where, bytearray(), transport
         with broken(where):
             self.channel = transport.open_session(timeout=max(0.1, deadline - time.monotonic()))
             self.channel.exec_command(command)
@@ -77,7 +77,10 @@ class Wire:
             pass
         with broken(self.where):
             self.channel.settimeout(self._left(deadline))
-            return self.channel.recv(CHUNK)
+            part = self.channel.recv(CHUNK)
+        if not part and self.channel.exit_status == -1 and not self._transport.is_active():
+            raise Unreachable(f"talk to {self.where}", "the connection broke", "is it up? try again")
+        return part
 
     def ready(self, deadline: float) -> bool:
         """Wait for anything, and say whether standard output has more, or has ended; errors as `read`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import paramiko
+import psutil
 import pytest
 
 from tasks.settings import Host
@@ -52,6 +54,7 @@ mount --bind {folder}/sudoers /etc/sudoers
 mount -t tmpfs tmpfs /run
 mkdir -p /run/sshd /run/sudo
 {shell}
+{setup}
 exec /usr/sbin/sshd -D -e -f {folder}/sshd_config
 """
 
@@ -80,12 +83,16 @@ def new_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
 
 @dataclass
 class Server:
-    """One running sshd. `shell` is what `sh` is on that host; `more` are further lines of sshd_config."""
+    """One running sshd. `shell` is what `sh` is on that host; `more` are further lines of sshd_config; `boot` is the id of its boot,
+    `setup` what is done in its mount namespace before it starts.
+    """
 
     folder: Path
     shell: str = "dash"
     more: str = ""
     kind: str = "ed25519"
+    boot: str = ""
+    setup: str = ""
     port: int = field(default_factory=free_port)
 
     def __enter__(self) -> Server:
@@ -104,7 +111,7 @@ class Server:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        script = SETUP.format(folder=self.folder, shell=self._shell())
+        script = SETUP.format(folder=self.folder, shell=self._mounts(), setup=self.setup)
         words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -118,6 +125,17 @@ class Server:
         """End the listener; sessions end with their connections."""
         self.process.terminate()
         self.process.wait(10)
+
+    def end_sessions(self) -> None:
+        """Cut every connection to it, as a crash of the host would."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                here = process.name() == "sshd" and any(
+                    c.laddr and c.laddr.port == self.port and c.status == "ESTABLISHED"
+                    for c in process.net_connections()
+                )
+                if here:
+                    process.kill()
 
     def _answers(self) -> bool:
         try:
@@ -143,6 +161,14 @@ class Server:
         (self.folder / "shadow").chmod(0o600)
         (self.folder / "sudoers").write_text(SUDOERS)
         (self.folder / "sudoers").chmod(0o440)
+
+    def _mounts(self) -> str:
+        if not self.boot:
+            return self._shell()
+        known = self.folder / "boot_id"
+        if not known.exists():
+            known.write_text(f"{self.boot}\n")
+        return f"{self._shell()}\nmount --bind {known} /proc/sys/kernel/random/boot_id"
 
     def _shell(self) -> str:
         if self.shell == "dash":

@@ -1,0 +1,241 @@
+"""Files, memory and broken connections over real SSH: resumed where they stood, hashed at both ends, and never two boots taken for one."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tasks.model import TargetError, Unreachable
+from tasks.transports import ssh_stream
+from tasks.transports.local import LocalHands
+from tasks.transports.ssh_hands import SshHands
+from tests.transports.odd_sshd import listening
+from tests.transports.sshd import SHELLS, Server
+from tests.transports.ways import NOWHERE, no_secret
+
+pytestmark = pytest.mark.lab
+MEBI = 1 << 20
+
+
+class Wire:
+    """A wire to a server that can be cut: after so many bytes from it, once each."""
+
+    def __init__(self, server: Server) -> None:
+        self.server, self.cuts, self.joined = server, list[int](), 0
+
+    def accept(self, near: socket.socket) -> None:
+        """Carry one connection both ways."""
+        self.joined += 1
+        limit = self.cuts.pop(0) if self.cuts else 1 << 60
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.server.port)) as far:
+            up = threading.Thread(target=self._carry, args=(near, far, 1 << 60), daemon=True)
+            up.start()
+            self._carry(far, near, limit)
+            up.join(5)
+
+    def _carry(self, source: socket.socket, target: socket.socket, limit: int) -> None:
+        with contextlib.suppress(OSError):
+            while limit > 0 and (data := source.recv(65536)):
+                target.sendall(data)
+                limit -= len(data)
+        for sock in (source, target):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def wire(servers) -> Iterator[tuple[Wire, SshHands]]:
+    """The host with dash behind a wire that can be cut, and hands that come over it."""
+    one = Wire(servers("dash"))
+    with listening(one.accept) as port:
+        host = replace(servers("dash").host(), port=port)
+        with closing(SshHands(host, NOWHERE, no_secret)) as hands:
+            yield one, hands
+
+
+@pytest.fixture(params=SHELLS)
+def hands(request, servers) -> Iterator[SshHands]:
+    """The hands for the host with that shell."""
+    with closing(SshHands(servers(request.param).host(), NOWHERE, no_secret)) as reached:
+        yield reached
+
+
+def test_a_cut_copy_goes_on_where_it_stood(wire, tmp_path):
+    """The wire is cut twice within 6 MiB: the copy is whole, each byte came once, and the hash is the host's."""
+    line, hands = wire
+    data = os.urandom(6 * MEBI)
+    (tmp_path / "big").write_bytes(data)
+    line.cuts = [2 * MEBI, 3 * MEBI]
+    copy = io.BytesIO()
+    fetched = hands.fetch(str(tmp_path / "big"), copy, 32 * MEBI)
+    assert copy.getvalue() == data
+    assert (fetched.size, fetched.sha256, fetched.cut) == (len(data), hashlib.sha256(data).hexdigest(), False)
+    assert line.joined == 3
+
+
+def test_a_file_that_changed_during_a_cut_is_told(wire, tmp_path):
+    """What was copied before the cut is no longer there: the copy is refused instead of being glued together."""
+    line, hands = wire
+    big = tmp_path / "big"
+    big.write_bytes(os.urandom(4 * MEBI))
+    line.cuts = [2 * MEBI]
+
+    class Changing(io.BytesIO):
+        def write(self, data):
+            big.write_bytes(os.urandom(4 * MEBI))
+            return super().write(data)
+
+    with pytest.raises(TargetError, match=r"changed while it was copied|not what the host read"):
+        hands.fetch(str(big), Changing(), 32 * MEBI)
+
+
+def test_a_wire_that_is_cut_again_and_again(wire, tmp_path):
+    """A copy that never gets on ends as unreachable, after a few tries."""
+    line, hands = wire
+    (tmp_path / "big").write_bytes(bytes(MEBI))
+    hands.stat("/")
+    line.cuts = [1] * 20
+    for connection in psutil.Process().net_connections("tcp"):
+        if connection.raddr and connection.raddr.port == line.server.port and connection.status == "ESTABLISHED":
+            with socket.socket(fileno=os.dup(connection.fd)) as sock:
+                sock.shutdown(socket.SHUT_RDWR)
+    with pytest.raises(Unreachable):
+        hands.fetch(str(tmp_path / "big"), io.BytesIO(), MEBI)
+    assert line.joined < 10
+
+
+def test_a_slow_copy_is_given_up(hands, tmp_path, monkeypatch):
+    """A host that is slower than any line is not waited for until the last byte."""
+    monkeypatch.setattr(ssh_stream, "FIRST", 0.0)
+    monkeypatch.setattr(ssh_stream, "SLOWEST", 1 << 50)
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(TargetError, match="far too slow"):
+        hands.fetch(str(tmp_path / "file"), io.BytesIO(), 10)
+
+
+def test_a_large_log_is_cut_at_the_limit(hands, tmp_path):
+    """A log of 500 MB (sparse here) costs no more than the limit, in bytes and in time."""
+    log = tmp_path / "huge.log"
+    with log.open("wb") as file:
+        file.truncate(500 * 1000 * 1000)
+    began, copy = time.monotonic(), io.BytesIO()
+    fetched = hands.fetch(str(log), copy, 2 * MEBI)
+    assert (fetched.size, fetched.cut, len(copy.getvalue())) == (2 * MEBI, True, 2 * MEBI)
+    assert time.monotonic() - began < 10
+
+
+def test_a_deleted_program_is_copied(hands, sleeper, tmp_path):
+    """/proc/PID/exe leads to the very file after its name is gone."""
+    child = sleeper(tmp_path / "beacon")
+    data = (tmp_path / "beacon").read_bytes()
+    (tmp_path / "beacon").unlink()
+    copy = io.BytesIO()
+    fetched = hands.fetch(f"/proc/{child.pid}/exe", copy, 64 * MEBI)
+    assert (copy.getvalue(), fetched.sha256) == (data, hashlib.sha256(data).hexdigest())
+    assert hands.sha256(f"/proc/{child.pid}/exe") == fetched.sha256
+
+
+def test_reading_leaves_no_trace(request, hands, tmp_path):
+    """No time of a file changes by hashing, reading and copying it, and no file is made there; busybox's dd has no O_NOATIME."""
+    file = tmp_path / "old"
+    file.write_bytes(b"old")
+    os.utime(file, (10**9, 10**9))
+    before, there = file.stat(), set(tmp_path.iterdir())
+    hands.sha256(str(file)), hands.read(str(file), 10), hands.fetch(str(file), io.BytesIO(), 10)
+    after = file.stat()
+    assert (after.st_mtime_ns, after.st_ctime_ns) == (before.st_mtime_ns, before.st_ctime_ns)
+    assert after.st_atime_ns == before.st_atime_ns or "busybox" in request.node.name
+    assert set(tmp_path.iterdir()) == there
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=3000), name=st.binary(min_size=1, max_size=40))
+def test_any_content_and_any_name(hands, tmp_path, data, name):
+    """Bytes that look like an answer's end, zero bytes, newlines, names of any byte: what is read is what is there."""
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/" + name.replace(b"/", b"_").replace(b"\0", b"_").replace(b".", b"_"))
+    whole = b"\n0123456789abcdef END 0\n\n0123456789abcdef DONE\n" + data
+    Path(path).write_bytes(whole)
+    seen = hands.stat(path)
+    assert seen is not None and (seen.path, seen.size) == (path, len(whole))
+    assert hands.read(path, 5000) == whole
+    assert hands.sha256(path) == hashlib.sha256(whole).hexdigest()
+    new = data[::-1]
+    hands.replace(path, new, hashlib.sha256(whole).hexdigest())
+    assert Path(path).read_bytes() == new
+    Path(path).unlink()
+
+
+def test_memory_is_the_same_as_a_local_look(hands, sleeper):
+    """The core file of a sleeping process has the same bytes, whichever way it came."""
+    child = sleeper()
+    [process] = LocalHands().processes([child.pid])
+    near, far = io.BytesIO(), io.BytesIO()
+    one, other = (
+        way.memory(child.pid, process.created, into, MEBI) for way, into in ((LocalHands(), near), (hands, far))
+    )
+    assert (far.getvalue(), other) == (near.getvalue(), one)
+    with pytest.raises(TargetError, match="the process is gone"):
+        hands.memory(child.pid, process.created - 60, io.BytesIO(), MEBI)
+
+
+def test_another_boot_is_told_once(servers):
+    """A host that was booted anew while hemostat looked is not looked at as if nothing had been; a redo goes on."""
+    folder = servers("dash").folder.parent / "booting"
+    with (
+        Server(folder, boot="11111111-1111-4111-8111-111111111111") as server,
+        closing(SshHands(server.host(), NOWHERE, no_secret)) as hands,
+    ):
+        assert hands.stat("/") is not None
+        server.stop()
+        server.end_sessions()
+        with pytest.raises(Unreachable) as caught:
+            hands.stat("/")
+        assert "is it rebooting?" in caught.value.do
+        (folder / "boot_id").write_text("22222222-2222-4222-8222-222222222222\n")
+        server.start()
+        with pytest.raises(Unreachable, match="it was booted anew"):
+            hands.connections()
+        assert hands.stat("/") is not None
+
+
+def test_a_session_that_was_killed_is_opened_anew(servers):
+    """A connection that died between two looks is opened again; a change is not sent a second time by itself."""
+    server = servers("dash")
+    with closing(SshHands(server.host(), NOWHERE, no_secret)) as hands:
+        hands.stat("/")
+        server.end_sessions()
+        assert hands.stat("/") is not None
+        server.end_sessions()
+        time.sleep(0.1)
+        ran = hands.run(["true"])
+        assert ran.status == 0
+        assert "a new SSH login from 127.0.0.1" in hands.renew(())
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_full_disk_leaves_the_old_file(servers, shell, tmp_path):
+    """New content that does not fit is refused, the old file stands, and no half file is left beside it."""
+    setup = f"mount -t tmpfs -o size=64k tmpfs {tmp_path}\nprintf old >{tmp_path}/file"
+    file = str(tmp_path / "file")
+    with (
+        Server(servers("dash").folder.parent / f"full-{shell}", shell, setup=setup) as server,
+        closing(SshHands(server.host(), NOWHERE, no_secret)) as hands,
+    ):
+        with pytest.raises(TargetError, match=r"No space left|could not be written"):
+            hands.replace(file, os.urandom(100_000), hashlib.sha256(b"old").hexdigest())
+        assert hands.run(["ls", "-A", str(tmp_path)]).out == b"file\n"
+        assert hands.read(file, 10) == b"old"

@@ -19,6 +19,7 @@ MAX_HASHED_TOGETHER = 2 << 30
 WALK_SECONDS = 20
 MAX_TEXT, MAX_PORTION, MAX_TEXTS = 1 << 20, 8 << 20, 64 << 20
 CHUNK = 200
+ROWS = ("zeros", "rows", "wild")
 _META = re.compile(r"^([0-9a-f]+) (\d+) (\d+) (\d+) (-?\d+) (-?\d+) (\d+) (\d+) (\d+)(?: (.*))?$", re.ASCII | re.DOTALL)
 _FOUND = re.compile(rb"^F([0-7]+) (\d+) (\d+) (-?\d+(?:\.\d+)?) (-?\d+(?:\.\d+)?) (\d+) (\d+) (/.*)$", re.DOTALL)
 _PLAIN = re.compile(rb"^P([0-9a-f]+) (\d+) (\d+) (-?\d+) (-?\d+) (\d+) (\d+) (/.*)$", re.DOTALL)
@@ -181,7 +182,7 @@ def recent(ask: Ask, folders: Sequence[str], since: float, root: str = "/") -> t
     arguments = [str(int(since)), str(WALK_SECONDS), *folders]
     found = records(ask, "walk", arguments, 60.0 + WALK_SECONDS * len(folders), root)
     passed: Counter[tuple[str, str]] = Counter()
-    metas = [m for r in of_kind(found, "folder") for m in walked(r, folders, since, passed)]
+    metas = [m for r in of_kind(found, *ROWS) for m in walked(r, folders, since, passed)]
     kept, left = trim(list({m.path: m for m in metas}.values()))
     if left:
         why = f"more than {MAX_REPORTED}: programs and the newest are shown first, others left out"
@@ -196,11 +197,19 @@ def walked(record: Record, folders: Sequence[str], since: float, passed: Counter
     top = named(record, folders)
     reasons = {b"V": "a quarantine vault was not judged", b"C": "a folder could not be listed: Permission denied"}
     reasons[b"D"] = "folders deeper than 6 levels were not entered"
-    for row in record.body.split(b"\n" if b"\0" not in record.body else b"\0"):
+    for row in rows(record):
         if why := reasons.get(row[:1]):
             passed[top, why] += 1
         elif (seen := found_file(row)) and _worth(seen, since):
             yield seen
+
+
+def rows(record: Record) -> list[bytes]:
+    """The rows of a find: ended by zeros, by newlines where no name has one, or with each name after its row ("wild")."""
+    if record.kind == "rows":
+        return record.body.split(b"\n")
+    parts = record.body.split(b"\0")
+    return [part.replace(b"\n", b" ", 1) for part in parts] if record.kind == "wild" else parts
 
 
 def found_file(row: bytes) -> Meta | None:

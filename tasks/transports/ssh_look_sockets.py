@@ -16,7 +16,7 @@ SECONDS = 60.0
 _SCAN_SECONDS = 1
 _ROW = re.compile(r"^\S*/net/(tcp|udp)6?:(.*)$", re.ASCII)
 _HELD = re.compile(r"/(\d+)/fd/\d+ socket:\[(\d+)\]$", re.ASCII)
-_LISTED = re.compile(r" -> socket:\[(\d+)\]$", re.ASCII)
+_INODE = re.compile(r"^socket (\d+) \S*/(\d+)/fd/\d+$", re.ASCII)
 _BIG = re.compile(r"^(?:s390|ppc64$|ppc$|mips(?:64)?$|sparc|parisc|hppa|armeb|aarch64_be)")
 
 
@@ -36,10 +36,10 @@ def connections(ask: Ask) -> tuple[Connection, ...]:
 def watch(ask: Ask, remote: Remote, seconds: float) -> tuple[Connection, ...]:
     """Live TCP sockets to the remote, each once, until one is caught with its owner or `seconds` are over."""
     port = f"{remote.port:04X}" if remote.port else "[0-9A-F]{4}"
-    begin = r": *[0-9]+: [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{24})?"
+    begin = r"^ *[0-9]+: [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{24})?"
     ends = "|".join({notation(remote.address, order) for order in "<>"})
     pattern = f"{begin}({ends}):{port} "
-    found = records(ask, "watch", [str(max(1, round(seconds))), pattern], seconds + 30)
+    found = records(ask, "watch", [str(max(1, round(seconds * 100))), pattern], seconds + 30)
     caught: dict[int, Connection] = {}
     for connection in owned(sighted(found, time.time()), all_visible=False):
         if talks(connection, remote) and connection.inode:
@@ -74,5 +74,5 @@ def owners(found: Sequence[Record]) -> dict[int, set[int]]:
 def _holders(record: Record) -> Iterator[tuple[int, int]]:
     if record.kind == "sockets":
         yield from ((int(m[1]), int(m[2])) for line in record.lines() if (m := _HELD.search(line)))
-    elif record.kind == "held" and record.word.isascii() and record.word.isdigit():
-        yield from ((int(record.word), int(m[1])) for line in record.lines() if (m := _LISTED.search(line)))
+    elif record.kind == "inodes":
+        yield from ((int(m[2]), int(m[1])) for line in record.lines() if (m := _INODE.search(line)))

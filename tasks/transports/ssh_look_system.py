@@ -12,7 +12,7 @@ from tasks.facts import System, Unseen
 from tasks.facts_linux import Module, Package, Privilege
 from tasks.model import TargetError
 from tasks.transports import ssh_look_logs as logs
-from tasks.transports.ssh_look_files import Meta, found_file, metas_of, tame
+from tasks.transports.ssh_look_files import ROWS, Meta, found_file, metas_of, rows, tame
 from tasks.transports.ssh_look_records import Ask, Record, of_kind, records, unseen, users
 
 # Where programs are, and where nobody should put one; bounded, so that no home or data disk is walked whole.
@@ -89,11 +89,11 @@ def privileges(ask: Ask, root: str) -> Part:
     folders = [f"{root.rstrip('/')}{folder}" for folder in FOLDERS]
     found = records(ask, "privileges", ["20", *folders], 90.0, root)
     names = users(records(ask, "users", [], 20.0, root))
-    modes = [m for r in of_kind(found, "modes") for row in re.split(rb"[\0\n]", r.body) if (m := found_file(row))]
+    modes = [m for r in of_kind(found, *ROWS) for row in rows(r) if (m := found_file(row))]
     capable = dict(capabilities(found))
     metas = metas_of(ask, list(capable))
-    rows = {m.path: _setuid(m, names) for m in modes}
-    return [*rows.values(), *(_capable(metas[p], capable[p], names) for p in capable if p in metas)], unseen(found)
+    given = {m.path: _setuid(m, names) for m in modes}
+    return [*given.values(), *(_capable(metas[p], capable[p], names) for p in capable if p in metas)], unseen(found)
 
 
 def _setuid(seen: Meta, names: dict[int, str]) -> Privilege:

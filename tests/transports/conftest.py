@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -57,11 +58,19 @@ def sleeper(start: Start, tmp_path: Path) -> Callable[..., subprocess.Popen[str]
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(Path(shutil.which("sleep")).resolve(), target)
         child = start(target, "60", cwd="/")
-        words = f"{target}\0{60}\0".encode()
+        words = os.fsencode(f"{target}\0{60}\0")
         until(lambda: Path(f"/proc/{child.pid}/cmdline").read_bytes() == words, "the copy of sleep did not start")
         return child
 
     return begin
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter; pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 def until(ready: Callable[[], object], otherwise: str, seconds: float = 10.0) -> None:

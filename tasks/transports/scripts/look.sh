@@ -182,7 +182,10 @@ facts() {
     for link in $links; do
         [ -h "$link" ] || continue
         rec "link $link"
-        readlink "$link" 2>/dev/null
+        target=$(readlink "$link" 2>/dev/null && echo .)
+        printf '%s' "${target%.}"
+        case $target in *" (deleted)
+.") rec named && still_named "$link" ;; esac
     done
 }
 # A file whose name really ends in "(deleted)" still has its name.
@@ -190,7 +193,7 @@ still_named() {
     target=$(readlink "$1" && echo .)
     target=${target%
 .}
-    { [ -e "$target" ] || [ -h "$target" ]; } && echo "$1"
+    if [ -e "$target" ] || [ -h "$target" ]; then echo "$1"; fi
 }
 # Each program is hashed once, however many processes run it; what is larger than 512 MiB is left out.
 # shellcheck disable=SC2086
@@ -308,25 +311,37 @@ holders() {
         printf '%s\n' "$why" | grep -s 'Permission denied'
         return
     fi
-    # One process's own descriptors each: at worst it accuses itself.
-    for d in $SEL; do
-        held=$(ls -l "$d/fd" 2>/dev/null) || [ ! -d "$d" ] || rec "closed ${d##*/}"
-        rec "held ${d##*/}"
-        printf '%s\n' "$held" | grep -E ' -> socket:\[[0-9]+\]$'
+    under fd
+    closed=
+    for d in $OUT; do
+        for held in "$d"/*; do break; done
+        [ -e "$held" ] || [ -h "$held" ] || closed="$closed $d"
     done
+    rec closed
+    [ -z "$closed" ] || {
+        why=$(ls $closed 2>&1 >/dev/null)
+        printf '%s\n' "$why" | grep 'Permission denied'
+    }
+    rec inodes
+    inodes
+}
+# inodes: kind and inode of what the descriptors lead to, by a host's stat where its find tells less. The names are the kernel's own.
+# shellcheck disable=SC2086
+inodes() {
+    under 'fd/*'
+    printf '%s\n' $OUT | bounded 20 xargs stat -L -c '%F %i %n' 2>/dev/null | grep '^socket '
 }
 
-# verb_watch SEP ROOT SECONDS PATTERN FILE …: looks often for a line of the tables, and at once for who holds that socket.
+# verb_watch SEP ROOT HUNDREDTHS PATTERN: for so many hundredths of a second, looks often for a line of the tables, and at once for
+# who holds that socket.
 verb_watch() {
     begin "$@"
     pattern=$4
-    now
-    end=$((NOW + $3)) whole=yes
-    [ "$FIND" = gnu ] || rec slow
+    clock
+    until=$((CLOCK + $3))
     rec machine
     uname -m
-    while in_time; do
-        clock
+    while clock && [ "$CLOCK" -lt "$until" ]; do
         began=$CLOCK
         seen=$(grep -sHE "$pattern" /proc/self/net/tcp /proc/self/net/tcp6)
         [ -z "$seen" ] || { caught "$seen" && break; }
@@ -352,7 +367,9 @@ caught() {
     [ -n "$inodes" ] || return 1
     [ "$FIND" = gnu ] || {
         SEL="/proc/[0-9]*"
-        holders
+        held=$(inodes)
+        rec inodes
+        printf '%s\n' "$held"
         return 0
     }
     set -f
@@ -360,9 +377,9 @@ caught() {
     set -- ${inodes# -o}
     set +f
     rec sockets
-    holders=$(find /proc/[0-9]*/fd -maxdepth 1 \( "$@" \) -printf '%p %l\n' 2>/dev/null)
-    printf '%s\n' "$holders"
-    [ -n "$holders" ]
+    holder=$(find /proc/[0-9]*/fd -maxdepth 1 \( "$@" \) -printf '%p %l\n' -quit 2>/dev/null)
+    printf '%s\n' "$holder"
+    [ -n "$holder" ]
 }
 
 # --- files ---
@@ -507,22 +524,25 @@ verb_walk() {
     for folder; do
         place=$((place + 1))
         { [ -d "$folder" ] && [ ! -h "$folder" ]; } || continue
-        rec "folder $place"
-        if [ $FIND = gnu ]; then walked; else walked_plainly; fi
+        if [ $FIND = gnu ]; then walked; else plainly "$folder" -maxdepth 6; fi
         late $? "$folder"
     done
     rec end
 }
 walked() {
+    rec "zeros $place"
     bounded "$seconds" find "$folder" -xdev -mindepth 1 -maxdepth 6 \
         \( -type d \( -name '.hemostat-*' -user "$WHO" ! -perm /022 -printf 'V%p\0' -prune -o ! -readable -printf 'C%p\0' -prune \
         -o -path "$folder/*/*/*/*/*/*" -printf 'D%p\0' \) \) \
         -o -type f \( -newermt "@$since" -o -newerct "@$since" -o \( -path '*/.*' -perm /111 \) \) \
         -printf 'F%m %U %s %T@ %C@ %D %i %p\0' 2>/dev/null
 }
-# A find without -printf and times by the second: every file is described, and the choice is made by who asked.
-walked_plainly() {
-    bounded "$seconds" find "$folder" -xdev -maxdepth 6 -type f -exec stat -c 'P%f %u %s %Y %Z %d %i %n' {} + 2>/dev/null
+# plainly FIND-ARGUMENT …: with a find that has no -printf, each file is described and the choice is made by who asked.
+plainly() {
+    rec "wild $place"
+    bounded "$seconds" find "$@" -xdev -type f -path '*[[:cntrl:]]*' -exec stat -c 'P%f %u %s %Y %Z %d %i' {} \; -print0 2>/dev/null
+    rec "rows $place"
+    bounded "$seconds" find "$@" -xdev -type f ! -path '*[[:cntrl:]]*' -exec stat -c 'P%f %u %s %Y %Z %d %i %n' {} + 2>/dev/null
 }
 
 # --- the system around the processes ---
@@ -596,11 +616,12 @@ verb_privileges() {
         shift
     done
     [ $# -gt 0 ] || { rec end; return; }
-    rec modes
+    place=0
     if [ $FIND = gnu ]; then
+        rec zeros
         bounded "$seconds" find "$@" -xdev -maxdepth 6 -type f -perm /6000 -printf 'F%m %U %s %T@ %C@ %D %i %p\0' 2>/dev/null
     else
-        bounded "$seconds" find "$@" -xdev -maxdepth 6 -type f -perm /6000 -exec stat -c 'P%f %u %s %Y %Z %d %i %n' {} + 2>/dev/null
+        plainly "$@" -maxdepth 6 -perm /6000
     fi
     late $? "files with the setuid bit"
     if have getcap; then
@@ -645,9 +666,9 @@ by_dpkg() {
     done
     cd "$R/var/lib/dpkg/info" || return
     rec dpkg
-    bounded 20 grep -F "$@" -- *.md5sums 2>/dev/null | head -c 8388608
+    bounded 20 grep -HF "$@" -- *.md5sums 2>/dev/null | head -c 8388608
     rec lists
-    bounded 20 grep -F "$@" -- *.list 2>/dev/null | head -c 8388608
+    bounded 20 grep -HF "$@" -- *.list 2>/dev/null | head -c 8388608
 }
 
 # verb_logins SEP ROOT: the ends of the login records, as they are. 192000 bytes are whole records of either size (384 and 400).

@@ -1,0 +1,273 @@
+"""look.sh on real things of this machine, under dash, bash and a busybox-only host: processes, sockets, and what it cannot see."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tasks.model import Remote, TargetError
+from tasks.transports import ssh_look
+from tasks.transports.local import LocalHands
+from tests.transports.conftest import until
+from tests.transports.looking import SHELLS, asker
+
+SCRIPTS = Path(__file__).parents[2] / "tasks" / "transports" / "scripts"
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts, or another user's view")
+pytestmark = pytest.mark.skipif(
+    not all(shutil.which(words[0]) for words in SHELLS.values()), reason="needs dash, bash and busybox"
+)
+GARBAGE = "\x1b[31m\udcff\udc80é\n==> x <==\t' \" $(x) `x` \\n"
+MEMFD = """
+import os, sys
+fd = os.memfd_create("quiet\\x1b[1m")
+os.write(fd, open(sys.argv[1], "rb").read())
+print("go", flush=True)
+os.execv(f"/proc/self/fd/{fd}", ["kworker", "60"])
+"""
+NAMED = """
+import ctypes, time
+ctypes.CDLL(None).prctl(15, b"a) S 1\\n1 (b\\xff", 0, 0, 0)
+print("go", flush=True)
+time.sleep(60)
+"""
+CALLS = """
+import socket, sys, time
+print("go", flush=True)
+for _ in range(2000):
+    with socket.create_connection(("127.0.0.1", int(sys.argv[1]))):
+        time.sleep(0.2)
+    time.sleep(0.05)
+"""
+
+
+@pytest.fixture(params=SHELLS)
+def ask(request, tmp_path):
+    return asker(request.param, tmp_path)
+
+
+def digest(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def one(ask, pid):
+    [process] = ssh_look.processes(ask, [pid])
+    return process
+
+
+def test_shellcheck_has_nothing_to_say():
+    """The script is clean by the strictest reader of shell that there is."""
+    if not shutil.which("shellcheck"):
+        pytest.skip("shellcheck is not installed")
+    done = subprocess.run(
+        ["shellcheck", "-s", "sh", str(SCRIPTS / "look.sh")], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == ""
+
+
+def test_a_deleted_program(ask, sleeper, tmp_path):
+    """A deleted program keeps its path, is told as deleted, and is still hashed; one whose name only says so is not."""
+    gone, liar = sleeper(tmp_path / "gone"), sleeper(tmp_path / "there (deleted)")
+    wanted = digest(tmp_path / "gone")
+    (tmp_path / "gone").unlink()
+    seen, honest = one(ask, gone.pid), one(ask, liar.pid)
+    assert (seen.exe, seen.deleted, seen.sha256) == (str(tmp_path / "gone"), True, wanted)
+    assert (honest.exe, honest.deleted) == (str(tmp_path / "there (deleted)"), False)
+
+
+def test_a_program_from_memory(ask, start):
+    """A memfd has no file, and is told by its name and hashed."""
+    sleep = str(Path(shutil.which("sleep")).resolve())
+    child = start(sys.executable, "-c", MEMFD, sleep)
+    child.stdout.readline()
+    until(lambda: "memfd" in str(Path(f"/proc/{child.pid}/exe").readlink()), "the child did not become a memfd")
+    seen = one(ask, child.pid)
+    assert (seen.exe, seen.memfd, seen.deleted, seen.sha256) == ("memfd:quiet\x1b[1m", True, False, digest(sleep))
+
+
+def test_names_that_lie(ask, start, sleeper, tmp_path):
+    """Newlines, escapes, brackets and bytes that are no text: in a name, a path and a command line each stays where it is."""
+    python = start(sys.executable, "-c", NAMED)
+    python.stdout.readline()
+    path = tmp_path / "x\n/proc/1/exe\0".rstrip("\0") / GARBAGE.replace("/", "")
+    child = sleeper(path)
+    mine = {p.pid: p for p in ssh_look.processes(ask)}
+    assert mine[python.pid].name == "a) S 1\n1 (b\udcff"
+    assert mine[python.pid].ppid == os.getpid()
+    assert (mine[child.pid].exe, mine[child.pid].cmdline) == (str(path), (str(path), "60"))
+    assert mine[1].created == pytest.approx(psutil.Process(1).create_time(), abs=1.5)
+    assert not any(p.hidden for p in mine.values()), [p for p in mine.values() if p.hidden]
+
+
+def test_agrees_with_the_local_look(ask):
+    """Every process that lived through both looks is the same to both, field by field (a kworker's name is its work of the moment)."""
+    before = {p.pid: p for p in LocalHands().processes()}
+    mine = {p.pid: p for p in ssh_look.processes(ask)}
+    after = {p.pid: p for p in LocalHands().processes()}
+    still = {pid: p for pid, p in before.items() if after.get(pid) == p and not p.name.startswith("kworker")}
+    assert len(still) > 5
+    for pid, process in still.items():
+        assert _plain(mine[pid]) == _plain(process)
+        assert mine[pid].created == pytest.approx(process.created, abs=1.5)
+
+
+def _plain(process):
+    return (
+        process.ppid, process.name, process.exe, process.deleted, process.memfd, process.sha256, process.cmdline, process.user,
+        process.cwd, process.hidden,
+    )  # fmt: skip
+
+
+@root_only
+def test_hidden_by_a_mount(tmp_path, sleeper):
+    """A process below a mount is told as hidden, with all its facts, and its socket has its owner; the mount stays as it is."""
+    child = sleeper(tmp_path / "secret")
+    (tmp_path / "empty").mkdir()
+    cover = f'mount --bind "{tmp_path}/empty" /proc/{child.pid} && exec "$@"'
+    for name in SHELLS:
+        ask = asker(name, tmp_path, ["unshare", "-m", "--propagation", "private", "sh", "-c", cover, "sh"])
+        seen = {p.pid: p for p in ssh_look.processes(ask)}[child.pid]
+        assert f"mounted over /proc/{child.pid}" in seen.hidden, name
+        assert (seen.exe, seen.sha256) == (str(tmp_path / "secret"), digest(tmp_path / "secret"))
+        assert b"secret" in ssh_look.details(ask, child.pid)["cmdline"]
+        assert not [u for u in ssh_look.blind(ask) if "mount over /proc" in u.what]
+
+
+def test_sockets_and_who_holds_them(ask, tmp_path):
+    """A listening, an established and a UDP socket, v4 and v6, each with its owner, as the local look tells them."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
+        port = server.getsockname()[1]
+        udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp.bind(("127.0.0.1", 0))
+        mine = {
+            (c.proto, c.local_port, c.remote_port, c.state, c.pid, c.owner, c.inode) for c in ssh_look.connections(ask)
+        }
+        local = {
+            (c.proto, c.local_port, c.remote_port, c.state, c.pid, c.owner, c.inode) for c in LocalHands().connections()
+        }
+        own = {row for row in local if row[4] == os.getpid()}
+        assert {("tcp", port, 0, "LISTEN"), ("tcp", client.getsockname()[1], port, "ESTABLISHED")} <= {
+            r[:4] for r in own
+        }
+        assert own <= mine
+        udp.close()
+
+
+def test_a_socket_without_an_owner_is_told_as_such(ask):
+    """The far side of a closed connection that waits in TIME_WAIT has no inode and no owner."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        taken, _ = server.accept()
+        taken.close()
+        client.close()
+        rows = [
+            c for c in ssh_look.connections(ask) if port in (c.local_port, c.remote_port) and c.state == "TIME_WAIT"
+        ]
+        assert rows
+        assert all((c.pid, c.inode, c.owner) == (None, None, "none") for c in rows)
+
+
+def test_short_connects_are_caught(ask, start):
+    """A beacon whose sockets live for a fifth of a second is caught with its owner, and the watch ends at once."""
+    with socket.create_server(("127.0.0.1", 0), backlog=4096) as server:
+        port = server.getsockname()[1]
+        child = start(sys.executable, "-c", CALLS, str(port))
+        child.stdout.readline()
+        began = time.monotonic()
+        caught = ssh_look.watch(ask, Remote.parse(f"127.0.0.1:{port}"), 8)
+        assert any(c.pid == child.pid for c in caught), caught
+        assert {(c.remote, c.remote_port) for c in caught} == {("127.0.0.1", port)}
+        assert time.monotonic() - began < 8
+
+
+def test_a_quiet_remote_is_watched_to_the_end(ask):
+    """Nobody talks to it: the watch takes its second and finds nothing."""
+    began = time.monotonic()
+    assert ssh_look.watch(ask, Remote.parse("203.0.113.77:4443"), 1) == ()
+    assert 0.5 < time.monotonic() - began < 10
+
+
+@root_only
+def test_what_a_nobody_cannot_see(open_folder, sleeper):
+    """Without root the programs and sockets of others are told as denied or unseen, never as none."""
+    child = sleeper(open_folder / "roots")
+    for name in SHELLS:
+        ask = asker(name, open_folder, ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
+        seen = {p.pid: p for p in ssh_look.processes(ask)}
+        assert {"exe", "sha256", "cwd"} <= set(seen[child.pid].denied)
+        assert seen[child.pid].cmdline[1:] == ("60",)
+        unseen = {u.what: u.why for u in ssh_look.blind(ask)}
+        assert "not root" in unseen["sockets of other processes"]
+        assert "65534" in unseen["other users' files and processes"]
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            rows = [c for c in ssh_look.connections(ask) if c.local_port == port and c.state == "LISTEN"]
+            assert [(c.pid, c.owner) for c in rows] == [(None, "low")]
+
+
+def test_a_preloaded_shell_is_told(tmp_path):
+    """When the login's shell itself runs with a library of somebody's choice, what its tools show is not to be trusted."""
+    ask = asker("dash", tmp_path, ["env", "LD_PRELOAD=/nowhere/x.so"])
+    told = {u.what: u.why for u in ssh_look.blind(ask)}
+    assert "/nowhere/x.so" in told["what a preloaded library hides"]
+
+
+def test_functions_and_aliases_of_the_login_do_not_count(tmp_path):
+    """A login that exports functions named like tools, or options for grep, changes nothing."""
+    before = [
+        "env",
+        "BASH_FUNC_grep%%=() { echo evil; }",
+        "BASH_FUNC_find%%=() { echo evil; }",
+        "GREP_OPTIONS=-v",
+        "LC_ALL=de_DE.UTF-8",
+    ]
+    ask = asker("bash", tmp_path, before)
+    assert ssh_look.boot_time(ask) == LocalHands().boot_time()
+    assert os.getpid() in {p.pid for p in ssh_look.processes(ask)}
+
+
+def test_details_of_one_process(ask, sleeper, tmp_path):
+    """The volatile texts as the kernel has them; a process that is gone is told."""
+    child = sleeper(tmp_path / "x")
+    found = ssh_look.details(ask, child.pid)
+    for name in ("cmdline", "environ", "limits", "cgroup"):
+        assert found[name] == Path(f"/proc/{child.pid}/{name}").read_bytes(), name
+    assert b"\t" in found["open_files"] or b"->" in found["open_files"]
+    child.kill()
+    child.wait()
+    with pytest.raises(TargetError, match="no such process"):
+        ssh_look.details(ask, child.pid)
+
+
+def test_ended_processes_are_not_among_those_asked_for(ask, start):
+    """A zombie is over: who asks whether it lives gets nothing."""
+    child = start("sh", "-c", "exit 0")
+    until(lambda: Path(f"/proc/{child.pid}/stat").read_text().split()[2] == "Z", "no zombie")
+    assert ssh_look.processes(ask, [child.pid]) == []
+    assert ssh_look.processes(ask, [2**22 - 3]) == []
+
+
+def test_three_hundred_processes_in_about_a_second(tmp_path, start):
+    """Few forks: many processes cost little more than few."""
+    loop = "i=0; while [ $i -lt 300 ]; do sleep 60 & i=$((i + 1)); done; echo up; wait"
+    parent = start("sh", "-c", loop)
+    parent.stdout.readline()
+    ask = asker("dash", tmp_path)
+    children = psutil.Process(parent.pid).children()
+    began = time.monotonic()
+    found = {p.pid for p in ssh_look.processes(ask)}
+    took = time.monotonic() - began
+    ours = [child for child in children if child.pid in found]
+    for child in children:
+        child.kill()
+    assert len(ours) >= 300
+    assert took < 6, f"it took {took:.1f} s (about one on an idle machine)"

@@ -26,7 +26,7 @@ from tasks.limits import (
     Seconds,
     UserName,
 )
-from tasks.model import ISOLATE, Address, Approval, ConfigError, Consent, Remote, Step, inert, parse_address
+from tasks.model import ISOLATE, Address, Approval, ConfigError, Consent, Step, inert, parse_address
 from tasks.serving import Serve
 from tasks.ways import Ssh, Winrm
 
@@ -287,10 +287,6 @@ class Site:
             names = ", ".join(host.name for host in found)
             raise ConfigError(f"{inert(text)!r} may be any of the hosts {names}", do="give the inventory name")
         return found[0] if found else self.host(text)
-
-    def talkers(self, remote: Remote) -> tuple[str, ...]:
-        """Names of the inventory hosts that stand at the remote's address: a block would cut them off."""
-        return tuple(host.name for host in self.hosts.values() if remote.address in host.stands_at)
 
 
 def _called(host: Host, text: str) -> bool:

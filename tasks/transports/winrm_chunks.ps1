@@ -9,7 +9,7 @@ try {
     [void]$stream.Seek([long]$want.offset, [IO.SeekOrigin]::Begin)
     $buffer = New-Object byte[] 49152
     while ($sent -lt $want.limit) {
-        $count = $stream.Read($buffer, 0, [Math]::Min($buffer.Length, $want.limit - $sent))
+        $count = $stream.Read($buffer, 0, [int][Math]::Min([long]$buffer.Length, [long]$want.limit - $sent))
         if ($count -eq 0) { break }
         $packed = New-Object IO.MemoryStream
         $zip = New-Object IO.Compression.GZipStream($packed, [IO.Compression.CompressionMode]::Compress)

@@ -22,6 +22,8 @@ from tasks.model import TargetError, Unreachable, inert
 from tasks.transports.winrm import Client
 from tasks.transports.winrm_frame import shipped
 
+# No limit: more than a file can have.
+WHOLE = 1 << 62
 # Breaks in a row without a single whole piece between them.
 BREAKS = 4
 # No host that answers at all is slower than this.
@@ -31,56 +33,54 @@ LEAST = 60.0
 
 @dataclass(frozen=True, slots=True)
 class FileThere:
-    """One file on the host, hashed there. Times are seconds since the epoch, `attributes` are Windows' words."""
+    """One file on the host, its first `hashed` bytes hashed there. Times are seconds since the epoch, `attributes` Windows' words."""
 
     path: str
     size: int
+    hashed: int
     sha256: str
     modified: float
     created: float
     attributes: str
 
 
-def stat(client: Client, path: str, deadline: float = 120.0) -> FileThere:
-    """Look at one file and hash it there.
+def stat(client: Client, path: str, limit: int = WHOLE, deadline: float = 300.0) -> FileThere:
+    """Look at one file and hash its first `limit` bytes there.
 
     Raises:
         TargetError: there is no such file, or it may not be read.
         Unreachable: the host does not answer.
     """
-    facts = _facts(client.run_script(shipped("stat"), _json(path=path), deadline))
+    facts = _facts(client.run_script(shipped("stat"), _json(path=path, limit=limit), deadline))
     try:
         modified, created = (datetime.fromisoformat(facts[name]).timestamp() for name in ("modified", "created"))
-        return FileThere(facts["path"], int(facts["size"]), facts["sha256"], modified, created, facts["attributes"])
+        numbers = int(facts["size"]), int(facts["hashed"])
+        return FileThere(facts["path"], *numbers, facts["sha256"], modified, created, facts["attributes"])
     except (KeyError, TypeError, ValueError):
         raise TargetError(f"look at {inert(path)}", "the answer lacks what was asked", "report this") from None
 
 
-def fetch(client: Client, path: str, target: Path, limit: int) -> FileThere:
-    """Copy a file to `target`, which appears there only when it is whole and its hash is the host's.
+def fetch(client: Client, path: str, target: Path, limit: int = WHOLE) -> FileThere:
+    """Copy a file, or its first `limit` bytes, to `target`, which appears there only when it is whole and its hash is the host's.
 
     Args:
         client: the host.
         path: there.
         target: on the runner; what an earlier, broken copy left in `target`.part is gone on with.
-        limit: bytes; a larger file is not copied.
+        limit: in bytes. `hashed` of the answer says how many it became; fewer than `size` means that the limit cut it.
 
     Raises:
-        TargetError: it is larger, changed while it was copied, or came damaged.
+        TargetError: it changed while it was copied, or came damaged.
         Unreachable: the connection broke again and again.
     """
-    there = stat(client, path)
-    tried = f"copy {inert(path)} from {client.host.name}"
-    if there.size > limit:
-        raise TargetError(
-            tried, f"it has {there.size} bytes, and {limit} are the limit", "raise the limit, or leave it"
-        )
+    there = stat(client, path, limit)
     part = target.with_name(target.name + ".part")
-    with _reopened(part, there.size) as file:
+    with _reopened(part, there.hashed) as file:
         _filled(client, there, file)
     if _sha256(part) != there.sha256:
         part.unlink()
-        raise TargetError(tried, "the copy's hash is not the host's: the file changes while it is read", "try again")
+        seen = "the copy's hash is not the host's: the file changes while it is read"
+        raise TargetError(f"copy {inert(path)} from {client.host.name}", seen, "try again")
     part.replace(target)
     return there
 
@@ -95,7 +95,7 @@ def _reopened(part: Path, size: int) -> BinaryIO:
 def _filled(client: Client, there: FileThere, file: BinaryIO) -> None:
     """Append what is missing; after a break go on from what is whole."""
     idle = 0
-    while (start := file.tell()) < there.size:
+    while (start := file.tell()) < there.hashed:
         try:
             _asked(client, there, file)
         except Unreachable:
@@ -105,7 +105,7 @@ def _filled(client: Client, there: FileThere, file: BinaryIO) -> None:
                 raise
         else:
             if file.tell() == start:
-                seen = f"it ends at {start} of {there.size} bytes"
+                seen = f"it ends at {start} of {there.hashed} bytes"
                 raise TargetError(f"copy {inert(there.path)}", seen, "it was cut there meanwhile: try again")
 
 
@@ -116,7 +116,7 @@ def _asked(client: Client, there: FileThere, file: BinaryIO) -> None:
         file.write(_piece(line, there.path))
         file.flush()
 
-    left = there.size - file.tell()
+    left = there.hashed - file.tell()
     arguments = _json(path=there.path, offset=file.tell(), limit=left)
     try:
         client.stream_script(shipped("chunks"), arguments, LEAST + left / SLOWEST, keep)

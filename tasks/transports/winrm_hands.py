@@ -175,7 +175,7 @@ class WinrmHands:
             target = Path(folder) / "copy"
             there = winrm_files.fetch(self._client, path, target, limit)
             into.write(target.read_bytes())
-        return Fetched(there.size, there.sha256)
+        return Fetched(there.hashed, there.sha256, there.hashed < there.size)
 
     def replace(self, path: str, data: bytes, expect_sha256: str) -> None:
         """Refused: nothing on Windows is cleaned by rewriting a file."""

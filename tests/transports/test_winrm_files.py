@@ -56,7 +56,7 @@ def test_fifty_megabytes_with_two_forced_cuts(tmp_path: Path, host: Path, restar
     with listening(host) as server, client(server) as windows:
         offsets = spied(windows)
         server.faults.arm(Cut(9, 70_000, "Receive"), Cut(40, 0, "Receive", restart=restart))
-        there = fetch(windows, "C:\\memory.dmp", tmp_path / "copy", 1 << 30)
+        there = fetch(windows, "C:\\memory.dmp", tmp_path / "copy")
         assert server.faults.cuts == []
         assert there.sha256 == sha256(tmp_path / "copy") == sha256(host / "memory.dmp")
         assert offsets[0] == 0
@@ -72,7 +72,7 @@ def test_a_copy_goes_on_where_an_earlier_run_stopped(tmp_path: Path, host: Path)
     (tmp_path / "a.part").write_bytes(data[: (2 << 20) + 17])
     with listening(host) as server, client(server) as windows:
         offsets = spied(windows)
-        fetch(windows, "C:\\a.exe", tmp_path / "a", 1 << 30)
+        fetch(windows, "C:\\a.exe", tmp_path / "a")
     assert offsets == [(2 << 20) + 17]
     assert (tmp_path / "a").read_bytes() == data
 
@@ -85,9 +85,9 @@ def test_a_partial_copy_of_another_file(tmp_path: Path, host: Path, left: bytes)
     with listening(host) as server, client(server) as windows:
         if len(left) < 2000:
             with pytest.raises(TargetError, match="hash is not the host's"):
-                fetch(windows, "C:\\a.exe", tmp_path / "a", 1 << 30)
+                fetch(windows, "C:\\a.exe", tmp_path / "a")
             assert not (tmp_path / "a").exists()
-        fetch(windows, "C:\\a.exe", tmp_path / "a", 1 << 30)
+        fetch(windows, "C:\\a.exe", tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"MZ" * 1000
 
 
@@ -99,13 +99,15 @@ def test_an_empty_file_and_a_chinese_name(tmp_path: Path, host: Path) -> None:
     assert (there.size, (tmp_path / "a").read_bytes()) == (0, b"")
 
 
-def test_a_file_above_the_limit_is_not_copied(tmp_path: Path, host: Path) -> None:
-    """Its size is told; nothing is fetched."""
-    (host / "a").write_bytes(bytes(100))
+@pytest.mark.parametrize("limit", [0, 1, 49_152, 60_000, 100_000])
+def test_a_file_above_the_limit_is_cut(tmp_path: Path, host: Path, limit: int) -> None:
+    """Its first bytes come, hashed there and here, and the answer says how many are missing."""
+    data = os.urandom(100_000)
+    (host / "a").write_bytes(data)
     with listening(host) as server, client(server) as windows:
-        with pytest.raises(TargetError, match="100 bytes, and 99 are the limit"):
-            fetch(windows, "C:\\a", tmp_path / "a", 99)
-        assert server.log.count("Create") == 1
+        there = fetch(windows, "C:\\a", tmp_path / "a", limit)
+    assert (tmp_path / "a").read_bytes() == data[:limit]
+    assert (there.size, there.hashed) == (100_000, limit)
 
 
 def test_a_file_that_is_not_there(host: Path) -> None:
@@ -150,7 +152,7 @@ def test_a_host_that_goes_away_for_good(tmp_path: Path, host: Path, monkeypatch:
     with listening(host) as server, client(server) as windows:
         server.faults.arm(*[Cut(n, 0, "Receive") for n in range(5, 60)])
         with pytest.raises(Unreachable, match="broke again and again"):
-            fetch(windows, "C:\\a", tmp_path / "a", 1 << 30)
+            fetch(windows, "C:\\a", tmp_path / "a")
     assert 0 < (tmp_path / "a.part").stat().st_size < 4 << 20
 
 

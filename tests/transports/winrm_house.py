@@ -66,9 +66,16 @@ class Files:
 
     def stat(self, shell: Shell, data: Any, pipes: Pipes) -> str:
         path = self._path(data)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        start = path.read_bytes()[: data["limit"]]
+        digest = hashlib.sha256(start).hexdigest()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S.0000000Z", time.gmtime(path.stat().st_mtime))
-        facts = {"path": data["path"], "size": path.stat().st_size, "sha256": digest, "modified": stamp}
+        facts = {
+            "path": data["path"],
+            "size": path.stat().st_size,
+            "hashed": len(start),
+            "sha256": digest,
+            "modified": stamp,
+        }
         return json.dumps(facts | {"created": stamp, "attributes": "Archive"})
 
     def chunks(self, shell: Shell, data: Any, pipes: Pipes) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from collections.abc import Sequence
 from functools import partial
 
@@ -23,16 +25,30 @@ def run(case: Case) -> StepEnd:
     """
     decide.gate(Step.CLEANUP, case.state)
     actions = plan(case)
+    left = _left(case, actions)
     if not actions:
         return StepEnd(
             Step.CLEANUP,
             Outcome.NOTHING_TO_DO,
-            "no finding calls for a remedy",
+            f"no finding calls for a remedy{_told(left)}",
             "if you know better, remove it by hand",
         )
-    proposed = propose(case, Step.CLEANUP, actions, _card(case))
+    proposed = propose(case, Step.CLEANUP, actions, {**_card(case), "left to a person": left})
     approved(case, proposed, case.playbook.approval(Step.CLEANUP))
-    return _end([_carry_out(case, action, number / len(actions)) for number, action in enumerate(proposed.actions)])
+    errors = [_carry_out(case, action, number / len(actions)) for number, action in enumerate(proposed.actions)]
+    return _end(errors, left)
+
+
+def _left(case: Case, actions: Sequence[Action]) -> list[str]:
+    """Where findings stand that are as grave as those which the cleanup answers, and that no remedy may touch."""
+    keys = ("path", "pid", "user")
+    done = {(key, action.facts[key]) for action in actions for key in keys if action.facts.get(key)}
+    grave = [f for f in case.state.findings if f.score >= case.playbook.cleanup.threshold]
+    return list(dict.fromkeys(f.where for f in grave if not any((k, f.facts.get(k)) in done for k in keys)))
+
+
+def _told(left: Sequence[str]) -> str:
+    return f"; {len(left)} left to a person: {', '.join(left[:4])}" if left else ""
 
 
 def _card(case: Case) -> dict[str, Json]:
@@ -51,8 +67,14 @@ def plan(case: Case) -> list[Action]:
     loud: Sequence[Finding] = [f for f in case.state.findings if f.score >= rule.threshold]
     # Not the whole folder: a drill's victim lives in it.
     ours = tuple(str(case.folder.resolve() / name) for name in ("evidence", "triage"))
-    scope = Scope(case.incident.id, case.host.name, vault(case), ours, case.host.platform == "windows")
+    scope = Scope(case.incident.id, case.host.name, vault(case), ours, case.host.platform == "windows", _logins(case))
     return [action for name in rule.remedies for action in remedies.load(name).plan(loud, scope)]
+
+
+def _logins(case: Case) -> tuple[str, ...]:
+    """By whom we come in: they are never locked."""
+    here = (getpass.getuser(), os.environ.get("SUDO_USER", "")) if case.host.transport == "local" else ()
+    return tuple(sorted({name for name in (case.host.username, *here) if name}))
 
 
 def vault(case: Case) -> str:
@@ -77,9 +99,9 @@ def _failed(case: Case, action: Action, error: HemostatError) -> str:
     return f"{action.target}: {error.seen or error}"
 
 
-def _end(errors: list[str | None]) -> StepEnd:
+def _end(errors: list[str | None], left: Sequence[str]) -> StepEnd:
     failed = [e for e in errors if e]
     if failed:
-        text = f"{len(failed)} of {len(errors)} actions failed: {'; '.join(failed[:3])}"
+        text = f"{len(failed)} of {len(errors)} actions failed: {'; '.join(failed[:3])}{_told(left)}"
         return StepEnd(Step.CLEANUP, Outcome.FAILED, text, "fix it and `hemostat resume --redo cleanup`")
-    return StepEnd(Step.CLEANUP, Outcome.DONE, f"{len(errors)} actions done and re-read")
+    return StepEnd(Step.CLEANUP, Outcome.DONE, f"{len(errors)} actions done and re-read{_told(left)}")

@@ -194,7 +194,7 @@ class CleanupRule:
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 
     remedies: tuple[str, ...] = (
-        "autostart", "unit", "windows_service", "windows_task", "windows_value", "windows_subscription",
+        "autostart", "unit", "account", "windows_service", "windows_task", "windows_value", "windows_subscription",
         "process", "windows_process", "quarantine", "windows_quarantine",
     )  # fmt: skip
     threshold: Percent = 70

@@ -15,6 +15,8 @@ from tasks.transports.hands import Hands
 
 kinds = ("autostart.line",)
 WHOLE = ("systemd", "xdg")
+# A wrong byte there locks everybody out, hemostat too; an account is locked and not taken out (tasks.remedies.account).
+LEFT = ("pam", "sudoers", "sshd", "account")
 LIMIT = 8 * 1024 * 1024
 
 
@@ -27,12 +29,20 @@ def _first_of_each(findings: Sequence[Finding]) -> list[Finding]:
     lines: dict[tuple[str, str], Finding] = {}
     for finding in sorted(filter(one_line, findings), key=lambda f: int(f.facts["line"])):
         lines.setdefault((finding.facts["path"], finding.facts["text"]), finding)
-    return sorted(lines.values(), key=lambda f: (f.facts["path"], f.facts["line"]), reverse=True)
+    # What is loaded into every program goes first: it may hide what is looked for afterwards.
+    return sorted(
+        lines.values(), key=lambda f: (f.facts["kind"] == "ld_preload", f.facts["path"], f.facts["line"]), reverse=True
+    )
 
 
 def one_line(finding: Finding) -> bool:
     """A line among others; a unit or desktop entry is bad as a whole."""
-    return finding.rule.startswith("autostart.") and bool(finding.facts["line"]) and finding.facts["kind"] not in WHOLE
+    return persists(finding) and bool(finding.facts["line"]) and finding.facts["kind"] not in WHOLE
+
+
+def persists(finding: Finding) -> bool:
+    """An entry that may be taken out; what stands in LEFT is for a person."""
+    return finding.rule.startswith("autostart.") and finding.facts["kind"] not in LEFT
 
 
 def _action(finding: Finding, scope: Scope) -> Action:

@@ -8,12 +8,11 @@ signalled (one that carries the machine, one outside of the fence) is left and t
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from tasks.facts import Process, same_start
 from tasks.model import Action, Finding, HemostatError, Look, Receipt, Refused, TargetError, inert
@@ -23,7 +22,6 @@ from tasks.transports.hands import Hands
 kinds = ("process.kill",)
 GONE_WITHIN = 5.0
 # Killing these ends the machine or the way to it. Known by their file: a process may call itself what it likes (PR_SET_NAME).
-# hemostat's own ancestors are found by pid.
 PROTECTED = frozenset(
     {"systemd", "init", "sshd", "dbus-daemon", "systemd-journald", "systemd-logind", "systemd-udevd", "NetworkManager"}
 )
@@ -126,10 +124,7 @@ def _send(hands: Hands, member: Process, number: int) -> tuple[int, str] | None:
 
 
 def _spare(process: Process) -> None:
-    if process.pid == 1 or process.pid in _ancestors():
-        raise Refused(
-            "protected-process", f"process {process.pid} is init or hemostat's own", "end it by hand if it must be"
-        )
+    """Leave what carries the machine. hemostat itself and its ancestors on the host are refused by the hands' own guard ("self")."""
     name = PurePosixPath(process.exe).name
     if name in PROTECTED and process.exe.startswith(SYSTEM) and not process.deleted:
         raise Refused(
@@ -137,22 +132,6 @@ def _spare(process: Process) -> None:
             f"{name} ({process.pid}) carries the machine",
             "isolate the host and rebuild it",
         )
-
-
-def _ancestors() -> set[int]:
-    """This process and all above it, as the local kernel knows them."""
-    chain, pid = set(), os.getpid()
-    while pid > 0 and pid not in chain:
-        chain.add(pid)
-        pid = _parent(pid)
-    return chain
-
-
-def _parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
 
 
 def _wait_until_gone(hands: Hands, action: Action) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import stat as modes
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import PurePosixPath
 
-from tasks.model import Action, Finding, Look, Receipt, TargetError, inert
+from tasks.model import Action, Finding, Json, Look, Receipt, TargetError, inert
 from tasks.remedies.shape import Scope, mark
 from tasks.transports.hands import Hands, Stat
 
@@ -15,6 +17,7 @@ kinds = ("file.quarantine",)
 SYSTEM = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/bin/", "/sbin/", "/lib/", "/boot/")
 # Of a name's 255 bytes (NAME_MAX), what is left beside the hash and a number.
 NAME_BYTES = 230
+LIST = "manifest.jsonl"
 
 
 def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
@@ -73,16 +76,43 @@ def act(hands: Hands, action: Action, before: Look) -> None:
     there = hands.stat(path)
     if there is None:
         return
-    if not modes.S_ISREG(there.mode):
+    if not modes.S_ISREG(there.mode) and not _same_link(there, action):
         raise TargetError(f"quarantine {inert(path)}", "it is no regular file any more", "redo triage")
-    hands.move(path, str(before.record["kept"]), 0, action.facts["sha256"])
+    kept = str(before.record["kept"])
+    hands.move(path, kept, 0, action.facts["sha256"])
+    _immutable(hands, kept, "+i")
+    _listed(hands, kept, {"kept": kept, "path": path, "sha256": action.facts["sha256"], **before.record})
+
+
+def _same_link(there: Stat, action: Action) -> bool:
+    """The link that triage saw, which still leads where it led."""
+    return modes.S_ISLNK(there.mode) and bool(there.link) and there.link == action.facts.get("link")
+
+
+def _immutable(hands: Hands, path: str, how: str) -> None:
+    """chattr(1): not even root renames or runs it by accident. Where the file system or the host has no such thing, mode 0000 must do."""
+    if hands.root == "/":  # a drill's folder must be easy to take away
+        with suppress(TargetError):
+            hands.run(["chattr", how, "--", path])
+
+
+def _listed(hands: Hands, kept: str, row: dict[str, Json]) -> None:
+    """One line in the vault's own list, for whoever looks at the host without hemostat's journal."""
+    if hands.root == "/":
+        with suppress(TargetError):
+            line = json.dumps(row, default=str, sort_keys=True).encode() + b"\n"
+            hands.run(["tee", "-a", "--", f"{PurePosixPath(kept).parent}/{LIST}"], line)
 
 
 def look_restored(hands: Hands, action: Action, receipt: Receipt) -> Look:
     path = action.facts["path"]
     if hands.stat(path) is None:
         return Look(False, f"{inert(path)} is not there")
-    same = hands.sha256(path) == action.facts["sha256"]
+    if link := action.facts.get("link"):
+        there = hands.stat(path)
+        same = there is not None and there.link == link
+    else:
+        same = hands.sha256(path) == action.facts["sha256"]
     return Look(same, "it stands again, with its hash" if same else "another file stands in its place")
 
 
@@ -92,7 +122,10 @@ def undo(hands: Hands, action: Action, receipt: Receipt) -> None:
         raise TargetError(f"put {inert(path)} back", "another file stands in its place", "move that one away first")
     # The folder is never made: whoever may write above it could have turned the way elsewhere.
     device, inode = record.get("folder") or _identity(hands, path)
-    hands.move(str(record["kept"]), path, int(record["mode"]), action.facts["sha256"], (int(device), int(inode)))
+    kept = str(record["kept"])
+    _immutable(hands, kept, "-i")
+    hands.move(kept, path, int(record["mode"]), action.facts["sha256"], (int(device), int(inode)))
+    _listed(hands, kept, {"kept": kept, "path": path, "put back": True})
 
 
 def _locked(path: str, there: Stat) -> bool:

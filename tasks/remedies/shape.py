@@ -15,7 +15,8 @@ from tasks.transports.hands import Hands
 class Scope:
     """What a plan is made for.
 
-    `vault` is where quarantined files go, below the victim's root; `own` are hemostat's own folders; `windows`: which remedies apply.
+    `vault` is where quarantined files go, below the victim's root; `own` are hemostat's own folders; `windows`: which remedies apply;
+    `logins` are the users by whom we come in.
     """
 
     incident: str
@@ -23,6 +24,7 @@ class Scope:
     vault: str
     own: tuple[str, ...] = ()
     windows: bool = False
+    logins: tuple[str, ...] = ()
 
 
 def mark(path: str) -> str:

@@ -237,7 +237,7 @@ def test_hemostat_does_not_kill_itself(victim: Victim) -> None:
     """Nor what started it, whatever a finding says."""
     (process,) = victim.hands.processes([os.getpid()])
     victim.find("process.talks", pid=process.pid, created=process.created, path="", sha256="", exe="", name="")
-    with pytest.raises(Refused, match="protected-process"):
+    with pytest.raises(Refused, match="self"):
         victim.do(victim.plan())
 
 

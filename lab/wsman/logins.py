@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 import os
+import secrets
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -48,6 +49,11 @@ class Account:
     def __post_init__(self) -> None:
         if set(":\r\n") & set(self.user + self.password):
             raise ValueError("the account file has colons between its fields: neither name nor password may hold one")
+
+    @classmethod
+    def fresh(cls, user: str, certificate: bytes = b"") -> Account:
+        """An account with a random password, as a laboratory should have."""
+        return cls(user, secrets.token_urlsafe(18), certificate)
 
     @property
     def names(self) -> Iterator[tuple[str, str]]:

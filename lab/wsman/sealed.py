@@ -41,7 +41,7 @@ def opened(context: spnego.ContextProxy, kind: str, body: bytes) -> bytes:
 
 def _one(context: spnego.ContextProxy, head: bytes, data: bytes) -> bytes:
     length = re.search(rb"Length=(\d+)\r\n$", head)
-    if not length or not data.startswith(OCTETS):
+    if not length or not data.startswith(OCTETS) or len(data) < len(OCTETS) + 4:
         raise NotSealed("a part's header is wrong")
     data = data.removeprefix(OCTETS)
     (size,) = struct.unpack_from("<i", data)
@@ -49,7 +49,7 @@ def _one(context: spnego.ContextProxy, head: bytes, data: bytes) -> bytes:
         raise NotSealed("the signature is longer than the message")
     try:
         plain = context.unwrap_winrm(data[4 : 4 + size], data[4 + size :])
-    except SpnegoError as error:
+    except (SpnegoError, ValueError) as error:
         raise NotSealed(str(error)) from None
     if len(plain) != int(length[1]):
         raise NotSealed("the length is not the one that was told")

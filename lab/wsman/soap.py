@@ -78,7 +78,7 @@ def read(data: bytes) -> Request:
         _named(header, "SelectorSet", "Selector"),
         _named(header, "OptionSet", "Option"),
         _seconds(_text(header, W, "OperationTimeout")),
-        int(_text(header, W, "MaxEnvelopeSize") or 153600),
+        _envelope_size(_text(header, W, "MaxEnvelopeSize")),
         body,
     )
 
@@ -88,7 +88,7 @@ def _parts(data: bytes) -> tuple[ElementTree.Element, ElementTree.Element]:
         if b"<!DOCTYPE" in data:
             raise ElementTree.ParseError("a document type")
         root = ElementTree.fromstring(data)  # noqa: S314 - no document type, so no entities
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # also an encoding that Python does not know
         raise Fault(2150858819, "w:SchemaValidationError", f"The XML is not valid: {error}.") from None
     header, body = root.find(f"{{{S}}}Header"), root.find(f"{{{S}}}Body")
     if header is None or body is None:
@@ -110,6 +110,13 @@ def _text(header: ElementTree.Element, space: str, name: str) -> str:
 def _named(header: ElementTree.Element, group: str, one: str) -> dict[str, str]:
     found = header.findall(f"{{{W}}}{group}/{{{W}}}{one}")
     return {element.get("Name", ""): (element.text or "").strip() for element in found}
+
+
+def _envelope_size(text: str) -> int:
+    """DSP0226 7.2: below 8 KB is refused."""
+    if not re.fullmatch(r"[0-9]{0,9}", text) or int(text or 153600) < 8192:
+        raise Fault(2150858878, "w:EncodingLimit", "The header MaxEnvelopeSize is too small or no number.")
+    return int(text or 153600)
 
 
 def _seconds(text: str) -> float:

@@ -7,17 +7,23 @@ import hashlib
 import socket
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 import requests
 import spnego
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from spnego.channel_bindings import GssChannelBindings
 
-from lab.wsman import Account, Certificate, Faults, Pipes, Stopped, Wsman, made, sealed
-from lab.wsman.soap import CMD, FAULT, RSP, A, S, W, X
-from tests.transports.winrm_house import PASSWORD, USER, listening
+from lab.wsman import Account, Certificate, Cut, Faults, Pipes, Stopped, Wsman, made, sealed
+from lab.wsman.logins import known
+from lab.wsman.soap import CMD, FAULT, RSP, A, Fault, S, W, X, read
+from tasks.transports.winrm_frame import POWERSHELL, bootstrap, packed
+from tests.transports.winrm_house import ECHO, PASSWORD, USER, listening
 
 pytestmark = pytest.mark.lab
 PLAIN = "application/soap+xml;charset=UTF-8"
@@ -100,6 +106,9 @@ SHELL = "11111111-1111-1111-1111-111111111111"
         (envelope(f"{X}/Create", To=""), (2150858769, "a:MessageInformationHeaderRequired")),
         (envelope(f"{X}/Create", OperationTimeout="soon"), (2150858881, "w:InvalidTimeout")),
         (envelope(f"{X}/Create", extra='<w:New s:mustUnderstand="true"/>'), (2150858768, "s:MustUnderstand")),
+        (envelope(f"{X}/Create", MaxEnvelopeSize="many"), (2150858878, "w:EncodingLimit")),
+        (envelope(f"{X}/Create", MaxEnvelopeSize="100"), (2150858878, "w:EncodingLimit")),
+        (b'<?xml version="1.0" encoding="klingon"?><a/>', (2150858819, "w:SchemaValidationError")),
         (b"<html>no</html>", (2150858819, "w:SchemaValidationError")),
         (b"not xml at all", (2150858819, "w:SchemaValidationError")),
         (b'<!DOCTYPE a [<!ENTITY b "c">]>' + envelope(f"{X}/Create"), (2150858819, "w:SchemaValidationError")),
@@ -115,6 +124,9 @@ SHELL = "11111111-1111-1111-1111-111111111111"
         "to",
         "time",
         "header",
+        "size",
+        "small",
+        "encoding",
         "html",
         "text",
         "doctype",
@@ -149,15 +161,63 @@ def test_the_same_message_again_gets_the_same_answer(server: Wsman) -> None:
     assert server.log == ["Create"]
 
 
-def test_receive_waits_for_its_operations_time(server: Wsman) -> None:
-    """No output within OperationTimeout is fault TimedOut, and the command goes on."""
-    shell = opened(server)
-    from tasks.transports.winrm_frame import POWERSHELL, bootstrap
+@given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
+def test_no_bytes_upset_the_reader(data: bytes) -> None:
+    """Whatever comes is a request or a fault."""
+    with suppress(Fault):
+        read(data)
+    with suppress(Fault):
+        read(envelope(f"{X}/Create", data.decode("latin-1")))
 
+
+def _contexts() -> tuple[spnego.ContextProxy, spnego.ContextProxy]:
+    """Both ends of one NTLM login."""
+    with known(Account("ops", "right-9")):
+        near, far = spnego.client("ops", "right-9", protocol="ntlm"), spnego.server(protocol="ntlm")
+        far.step(near.step(far.step(near.step())))
+    return near, far
+
+
+@settings(max_examples=40)
+@given(st.integers(min_value=0), st.integers(1, 255))
+def test_one_changed_byte_breaks_the_seal(at: int, flip: int) -> None:
+    """Or it stood in the shape around it and changed nothing that counts."""
+    near, far = _contexts()
+    kind, body = sealed.sealed(near, b"<s:Envelope/>")
+    spoilt = bytearray(body)
+    spoilt[at % len(body)] ^= flip
+    with suppress(sealed.NotSealed):
+        assert sealed.opened(far, kind, bytes(spoilt)) == b"<s:Envelope/>"
+
+
+def _listening(server: Wsman, shell: str) -> str:
+    """A command that waits for its standard input; its id."""
     words = "".join(f"<r:Arguments>{word}</r:Arguments>" for word in bootstrap())
     line = f"<r:CommandLine><r:Command>{POWERSHELL}</r:Command>{words}</r:CommandLine>"
     ran = post(server, envelope(f"{RSP}/Command", line, ShellId=shell))
-    command = ElementTree.fromstring(ran.content).findtext(f".//{{{RSP}}}CommandId")
+    return ElementTree.fromstring(ran.content).findtext(f".//{{{RSP}}}CommandId")
+
+
+def test_one_receive_twice_at_the_same_time_loses_nothing(server: Wsman) -> None:
+    """A client that asks again while its first question is still open, on another connection, gets the same output as that one."""
+    shell = opened(server)
+    command = _listening(server, shell)
+    body = f'<r:Receive><r:DesiredStream CommandId="{command}">stdout stderr</r:DesiredStream></r:Receive>'
+    message = envelope(f"{RSP}/Receive", body, ShellId=shell, OperationTimeout="PT10S")
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(post, server, message) for _ in range(2)]
+        data = base64.b64encode(packed(ECHO, b"[1]")).decode()
+        stdin = f'<r:Send><r:Stream Name="stdin" CommandId="{command}" End="true">{data}</r:Stream></r:Send>'
+        assert post(server, envelope(f"{RSP}/Send", stdin, ShellId=shell)).status_code == 200
+        first, second = (one.result(15).content for one in both)
+    assert first == second
+    assert b'Name="stdout"' in first
+
+
+def test_receive_waits_for_its_operations_time(server: Wsman) -> None:
+    """No output within OperationTimeout is fault TimedOut, and the command goes on."""
+    shell = opened(server)
+    command = _listening(server, shell)
     body = f'<r:Receive><r:DesiredStream CommandId="{command}">stdout stderr</r:DesiredStream></r:Receive>'
     waited = post(server, envelope(f"{RSP}/Receive", body, ShellId=shell, OperationTimeout="PT0.2S"))
     assert fault(waited) == (2150858793, "w:TimedOut")
@@ -275,8 +335,6 @@ def test_knobs_are_used_up(tmp_path: Path) -> None:
     """A cut happens once; what is counted starts at `arm`."""
     faults = Faults()
     faults.answer("Create")
-    from lab.wsman import Cut
-
     faults.arm(Cut(2, 5, "Receive"), stalls={1: 0.5})
     assert faults.answer("Receive") == (None, 0.5)
     assert faults.answer("Receive") == (Cut(2, 5, "Receive"), 0.0)

@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from tasks.transports.winrm import Client
 from tasks.transports.winrm_frame import shipped
 from tasks.ways import Winrm
 
-PASSWORD = "密码 pass-Wort 9"
+PASSWORD = f"密码 {secrets.token_urlsafe(9)} 9"
 USER = "运维"
 ECHO = b"# hemostat test echo\nparam([string]$Json)\n$Json\n"
 EMIT = b"# hemostat test emit\nparam([string]$Json)\n" + b"# filler: a script as long as a real one\n" * 1500

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from pathlib import Path
 
 import keyring
 import pytest
@@ -59,6 +60,7 @@ def test_the_keyring_is_asked(shelf: None) -> None:
     [
         ("env:HEMOSTAT_NOT_SET", "export it"),
         ("keyring:hemostat/nobody", "keyring set hemostat nobody"),
+        ("file:/not/there", "write it there"),
         ("hunter2", "env:NAME"),
         ("vault:hunter2", "env:NAME"),
         ("env:", "env:NAME"),
@@ -69,6 +71,17 @@ def test_an_error_says_what_to_do_and_no_value(reference: str, says: str, shelf:
     """Also when somebody wrote the secret itself in place of a reference."""
     with pytest.raises(ConfigError, match=says) as caught:
         resolve(reference)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_file_is_read_without_the_end_of_its_line(tmp_path: Path) -> None:
+    """As systemd (LoadCredential) and Docker hand secrets out; what is no text is told, and not shown."""
+    file = tmp_path / "a secret"
+    file.write_text(" hunter2 \n")
+    assert resolve(f"file:{file}") == " hunter2 "
+    file.write_bytes(b"\xffhunter2")
+    with pytest.raises(ConfigError, match="no text") as caught:
+        resolve(f"file:{file}")
     assert "hunter2" not in str(caught.value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.model import ConfigError
-from tasks.site import BadFiles, load, problems
+from tasks.serving import Serve
+from tasks.site import BadFiles, current, load, problems
 from tasks.yaml_lines import BadYaml, read
 
 REPOSITORY = Path(__file__).parents[2]
@@ -39,6 +41,29 @@ def write(folder: Path, **changed: str) -> Path:
 def test_the_examples_have_no_problem() -> None:
     """What a new owner clones must pass its own check; fix inventory/ or playbooks/."""
     assert problems(REPOSITORY, TODAY) == []
+
+
+def test_the_example_of_serve_is_right_once_its_marks_are_taken_away(tmp_path: Path) -> None:
+    """All of it is commented out; a person who takes a # away must not have to guess the rest."""
+    example = (REPOSITORY / "inventory" / "serve.yaml").read_text()
+    whole = re.sub(r"^#(?=\S|  )", "", example, flags=re.MULTILINE)
+    watch = {"playbooks/watch.yaml": "description: the other\n"}
+    assert problems(write(tmp_path, **{"inventory/serve.yaml": whole}, **watch), TODAY) == []
+    serve = load(tmp_path, TODAY).serve
+    assert serve.listen == "0.0.0.0" and set(serve.senders) and set(serve.people) and set(serve.notify)
+    assert load(REPOSITORY, TODAY).serve == Serve()
+
+
+def test_files_are_read_again_only_when_one_has_changed(tmp_path: Path) -> None:
+    """A service asks at every incident; an edit counts at once, also one that leaves the length as it was."""
+    first = current(write(tmp_path))
+    assert current(tmp_path) is first
+    path = tmp_path / "playbooks" / "beacon.yaml"
+    path.write_text(path.read_text().replace("the default", "THE DEFAULT"))
+    assert current(tmp_path).playbook("beacon").description == "THE DEFAULT"
+    path.write_text("descriptiom: x\n")
+    with pytest.raises(BadFiles):
+        current(tmp_path)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())

@@ -1,0 +1,78 @@
+"""What serve does on its own: it ends blocks whose time is over, and nothing of one incident hinders another."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from flows.inbox import Inbox
+from flows.keeper import Expiry, Keeper
+from tasks.case import reopened
+from tests.serve.house import Office, alert, wait
+from tests.serve.test_worker import Desk
+
+pytestmark = pytest.mark.lab
+
+
+def test_a_block_ends_when_its_time_is_over_whatever_else_lies_about(office: Office) -> None:
+    """A damaged incident beside it, and one whose block has no end; an incident that is held is looked at again later."""
+    desk = Desk(office)
+    desk.worker.start()
+    forever = desk.alert(alert(0, rule="a", remote=30))
+    desk.rest(forever)
+    office.write("playbooks/beacon.yaml", {"block": {"minutes": 1}})
+    timed = desk.alert(alert(1, rule="a", remote=31))
+    desk.rest(timed)
+    desk.worker.stop(10)
+    desk.inbox.close()
+    (office.reports / "0-damaged").mkdir()
+    (office.reports / "0-damaged" / "journal.jsonl").write_text("no record\n")
+
+    expiry, now = Expiry(office.reports), datetime.now(UTC)
+    expiry.run(now)
+    assert _denied(office) == {30: True, 31: True}, "its minute is not over"
+    later = now + timedelta(seconds=90)
+    with reopened(office.reports / timed):
+        expiry.run(later)
+    assert _denied(office) == {30: True, 31: True} and set(expiry.troubles) == {"0-damaged", timed}
+    expiry.run(later)
+    assert _denied(office) == {30: True, 31: False} and set(expiry.troubles) == {"0-damaged"}
+    assert office.state(timed).standing == [] and office.state(forever).standing != []
+
+
+def test_an_incident_without_a_timed_block_is_not_read_again(office: Office) -> None:
+    """A minute later there is nothing to do with a thousand journals that have not changed."""
+    desk = Desk(office)
+    desk.worker.start()
+    incident = desk.alert(alert(2, rule="a", remote=32))
+    desk.rest(incident)
+    desk.worker.stop(10)
+    desk.inbox.close()
+    expiry, journal = Expiry(office.reports), office.reports / incident / "journal.jsonl"
+    expiry.run(datetime.now(UTC))
+    stamp = journal.stat()
+    journal.write_text("damaged, but with the time of before\n")
+    os.utime(journal, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    expiry.run(datetime.now(UTC))
+    assert expiry.troubles == {}
+
+
+def test_the_keeper_works_by_itself(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread looks every minute, which is a moment here, and ends when it is told."""
+    monkeypatch.setattr("flows.keeper.EVERY", 0.05)
+    inbox = Inbox(office.folder / "inbox.db")
+    keeper = Keeper(inbox, Expiry(office.reports), None)
+    (office.reports / "0-damaged").mkdir(parents=True)
+    (office.reports / "0-damaged" / "journal.jsonl").write_text("no record\n")
+    keeper.start()
+    assert wait(lambda: "0-damaged" in keeper.expiry.troubles, 10)
+    keeper.stop()
+    inbox.close()
+    assert not any(thread.is_alive() for thread in keeper._threads)
+
+
+def _denied(office: Office) -> dict[int, bool]:
+    running = office.lab.device_state()["running"]
+    return {number: f"network-object host 203.0.113.{number + 1}\n" in running for number in (30, 31)}

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import sys
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import paramiko
 from rich.console import Console
-from ruamel.yaml import YAML
-from ruamel.yaml.util import load_yaml_guess_indent
 
+from flows import pin as pinning
 from flows.console import line as styled
 from tasks.cross_checks import HOSTS
 from tasks.model import ConfigError
@@ -22,8 +18,6 @@ from tasks.secrets import resolve
 from tasks.settings import Host, Site
 from tasks.transports import ssh, ssh_keys
 from tasks.transports.winrm_certificate import fingerprint
-from tasks.yaml_lines import BadYaml
-from tasks.yaml_lines import read as read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,63 +92,8 @@ def _compare(host: Host, key: paramiko.PKey) -> tuple[Literal["pinned", "in know
 
 
 def pin(folder: Path, seen: Seen) -> None:
-    """Write the pin into inventory/hosts.yaml: comments, order and everything else stay; a crash leaves the old file or the new.
-
-    Raises:
-        ConfigError: the file cannot be changed without changing more than this; it is left as it was.
-    """
-    path = folder / HOSTS
-    old = path.read_text("utf-8")
-    new = _with_pin(old, seen)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with temporary.open("x", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), path.stat().st_mode & 0o7777)
-            file.write(new)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _with_pin(old: str, seen: Seen) -> str:
-    _, indent, offset = load_yaml_guess_indent(StringIO(old))
-    yaml: Any = YAML()
-    yaml.preserve_quotes, yaml.width = True, 10_000
-    yaml.indent(mapping=2, sequence=indent or 2, offset=offset or 0)
-    document, wanted = yaml.load(old), read_yaml(old.encode()).value
-    try:
-        for whole in (document, wanted):
-            _put(whole, (seen.host, *seen.place), seen.line)
-        out = StringIO()
-        yaml.dump(document, out)
-        same = read_yaml(out.getvalue().encode()).value == wanted
-    except (KeyError, BadYaml):
-        same = False
-    if not same or _comments(old) != _comments(out.getvalue()):
-        raise ConfigError(
-            f"pin the key of {seen.host} in {HOSTS}",
-            "the file is written in an unusual way",
-            f"add {': '.join(seen.place)}: {seen.line}",
-        )
-    return out.getvalue()
-
-
-def _put(whole: Any, place: tuple[str, ...], text: str) -> None:
-    """Set a value in nested mappings. The host itself must be there already; KeyError if not."""
-    if place[0] not in whole:
-        raise KeyError(place[0])
-    at = whole
-    for key in place[:-1]:
-        if at.get(key) is None:
-            at[key] = {}
-        at = at[key]
-    at[place[-1]] = text
-
-
-def _comments(text: str) -> list[str]:
-    return [part.strip() for row in text.splitlines() if (part := row.partition("#")[2])]
+    """Write the pin into inventory/hosts.yaml and change no other byte of it; see flows.pin."""
+    pinning.pin(folder / HOSTS, (seen.host, *seen.place), seen.line)
 
 
 def show(out: Console, seen: Seen) -> None:
@@ -171,7 +110,10 @@ def show(out: Console, seen: Seen) -> None:
         return
     out.print(styled(f"compare it on the host's own console: {seen.compare}"))
     for depth, key in enumerate(seen.place):
-        out.print(styled("    " + "  " * depth + f"{key}:" + (f" {seen.line}" if key == seen.place[-1] else "")))
+        out.print(
+            styled("    " + "  " * depth + f"{key}:" + (f" {seen.line}" if key == seen.place[-1] else "")),
+            soft_wrap=True,
+        )
 
 
 def agreed(out: Console, seen: Seen) -> bool:

@@ -1,8 +1,12 @@
-"""What all tests share: hypothesis does not judge how busy the machine is."""
+"""What all tests share: real SSH hosts; hypothesis does not judge how busy the machine is."""
 
 from __future__ import annotations
 
 from hypothesis import HealthCheck, settings
+
+from tests.transports.sshd import servers
+
+__all__ = ["servers"]
 
 settings.register_profile("hemostat", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.load_profile("hemostat")

@@ -6,14 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.transports.sshd import Server, missing
 
 REPO = Path(__file__).parents[2]
 Start = Callable[..., subprocess.Popen[str]]
@@ -79,24 +76,3 @@ def until(ready: Callable[[], object], otherwise: str, seconds: float = 10.0) ->
     while not ready():
         assert time.monotonic() < deadline, otherwise
         time.sleep(0.01)
-
-
-@pytest.fixture(scope="session")
-def servers() -> Iterator[Callable[[str], Server]]:
-    """One real sshd for each shell that is asked for, for all tests; skips where none can run."""
-    if reason := missing():
-        pytest.skip(reason)
-    # Not below pytest's own folder, which only this user may enter: the host's users read their keys here.
-    folder = Path(tempfile.mkdtemp(prefix="hemostat-sshd-"))
-    folder.chmod(0o755)
-    running: dict[str, Server] = {}
-
-    def server(shell: str) -> Server:
-        if shell not in running:
-            running[shell] = Server(folder / shell, shell).__enter__()
-        return running[shell]
-
-    yield server
-    for one in running.values():
-        one.stop()
-    shutil.rmtree(folder)

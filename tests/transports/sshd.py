@@ -7,11 +7,12 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import paramiko
 import psutil
 import pytest
 
@@ -213,13 +214,22 @@ def fingerprint(path: Path) -> str:
     return next(word for word in shown.split() if word.startswith("SHA256:"))
 
 
-def server_or_skip(folder: Path, **more: object) -> Server:
-    """A server, or a skipped test that says why."""
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Callable[[str], Server]]:
+    """One real sshd for each shell that is asked for, for all tests; skips where none can run."""
     if reason := missing():
         pytest.skip(reason)
-    return Server(folder, **more)  # type: ignore[arg-type]
+    # Not below pytest's own folder, which only this user may enter: the host's users read their keys here.
+    folder = Path(tempfile.mkdtemp(prefix="hemostat-sshd-"))
+    folder.chmod(0o755)
+    running: dict[str, Server] = {}
 
+    def server(shell: str) -> Server:
+        if shell not in running:
+            running[shell] = Server(folder / shell, shell).__enter__()
+        return running[shell]
 
-def raw(key: paramiko.PKey) -> str:
-    """A public key as the inventory writes it."""
-    return f"{key.get_name()} {key.get_base64()}"
+    yield server
+    for one in running.values():
+        one.stop()
+    shutil.rmtree(folder)

@@ -178,7 +178,9 @@ def _finding(rule: str, sign: Sign, sure: str, process: Process, snapshot: Snaps
 def _why(process: Process, snapshot: Snapshot) -> str:
     line = " ← ".join(f"{inert(p.name, 40)} ({p.pid})" for p in parents(snapshot, process)[:4])
     command = inert(" ".join(process.cmdline), 200)
-    return f"user {inert(process.user) or 'unknown'}, started by {line or 'an unknown parent'}, command line: {command or 'none'}"
+    inside = f", in the container {inert(process.container, 80)}" if process.container else ""
+    user = inert(process.user) or "unknown"
+    return f"user {user}{inside}, started by {line or 'an unknown parent'}, command line: {command or 'none'}"
 
 
 def _facts(process: Process, snapshot: Snapshot) -> dict[str, Json]:
@@ -193,6 +195,7 @@ def _facts(process: Process, snapshot: Snapshot) -> dict[str, Json]:
         "cmdline": list(process.cmdline),
         "user": process.user,
         "hidden": process.hidden,
+        "container": process.container,
         "parents": [{"pid": p.pid, "created": p.created, "name": p.name} for p in parents(snapshot, process)[:8]],
         "tree": [{"pid": p.pid, "created": p.created} for p in tree(snapshot.processes, process.pid)[:64]],
     }

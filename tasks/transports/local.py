@@ -26,8 +26,7 @@ from tasks.transports import (
 from tasks.transports import local_proc as procfs
 from tasks.transports.answering import answering
 from tasks.transports.hands import Fetched, Ran, Stat
-
-_WRITABLE = ("/tmp", "/var/tmp", "/dev/shm", "/run/shm")  # noqa: S108
+from tasks.transports.linux_files import WRITABLE
 
 
 class LocalHands:
@@ -85,7 +84,7 @@ class LocalHands:
 
     def files(self, since: float) -> tuple[Sequence[FileSeen], Sequence[Unseen]]:
         """Files below the root's writable folders and homes that changed after `since`, and hidden programs there."""
-        folders = [local_files.below(self.root, path) for path in _WRITABLE]
+        folders = [local_files.below(self.root, path) for path in WRITABLE]
         return local_walk.recent([*folders, *self.homes()], since)
 
     def system(self, parts: Sequence[str], since: float, starts: Sequence[float], exes: Sequence[str]) -> System:

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from tasks.model import TargetError, inert
 from tasks.transports.hands import Fetched, Stat
+from tasks.transports.linux_files import SYSTEM_HOMES
 
 CHUNK = 1 << 20
 # A sparse file of terabytes costs an attacker nothing; what is larger is not hashed, and that is told.
@@ -154,16 +155,12 @@ def user(uid: int) -> str:
         return str(uid)
 
 
-_SYSTEM_HOMES = {"/", "/bin", "/sbin", "/usr", "/usr/bin", "/usr/sbin", "/usr/games", "/dev", "/proc", "/sys", "/run"}
-
-
 def homes(root: str) -> list[tuple[str, str]]:
     """Users and their home folders (links resolved), from the root's etc/passwd, else from root/home/* and root/root."""
     unique: dict[str, str] = {}
     for name, home in _accounts(root):
         path = os.path.realpath(below(root, home))
-        # System accounts live in /, /bin, /nonexistent: walking those would be walking the whole disk.
-        if home.rstrip("/") in _SYSTEM_HOMES | {""} or not lies_below(path, root) or not Path(path).is_dir():
+        if home.rstrip("/") in SYSTEM_HOMES or not lies_below(path, root) or not Path(path).is_dir():
             continue
         unique.setdefault(path, name)
     return [(name, path) for path, name in unique.items()]

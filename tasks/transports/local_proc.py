@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tasks.transports import linux_proc
+
 # open_tree(2), Linux 5.2. Calls added since 5.1 have one number on every architecture but alpha.
 _OPEN_TREE, _OPEN_TREE_CLONE, _AT_FDCWD = 428, 1, -100
-_COVER = re.compile(r"^/proc/(\d+)(?:/.*)?$")
 _TICKS = os.sysconf("SC_CLK_TCK")
 # The inode of the first PID namespace (PROC_PID_INIT_INO in the kernel's include/linux/proc_ns.h).
 _FIRST_PID_NAMESPACE = 0xEFFFFFFC
@@ -107,13 +107,8 @@ def hidden(proc: Path, seconds: float) -> tuple[dict[int, str], bool]:
 
 def covers() -> dict[int, str]:
     """The processes over whose folder in /proc something is mounted (/proc/self/mountinfo, proc_pid_mountinfo(5))."""
-    found = {}
-    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
-        fields = line.split()
-        covered = _COVER.match(fields[4])
-        if covered and exists(int(covered[1])):
-            found[int(covered[1])] = f"{fields[3]} is mounted over {fields[4]}"
-    return found
+    text = Path("/proc/self/mountinfo").read_text(errors="replace")
+    return {pid: how for pid, how in linux_proc.covered(text).items() if exists(pid)}
 
 
 def _answering(known: set[int], deadline: float) -> tuple[set[int], bool]:
@@ -139,8 +134,7 @@ def _how(proc: Path, pid: int) -> str:
 
 def hides_others() -> bool:
     """True when /proc is mounted with hidepid: others' processes are not listed for us."""
-    lines = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
-    return any(line.split()[4] == "/proc" and re.search(r"hidepid=(?!0|off)", line) for line in lines)
+    return linux_proc.hides_others(Path("/proc/self/mountinfo").read_text(errors="replace"))
 
 
 def all_pids_visible() -> bool:

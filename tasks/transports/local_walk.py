@@ -13,6 +13,7 @@ from pathlib import Path
 from tasks.facts import FileSeen, Unseen
 from tasks.journal import NAME
 from tasks.model import TargetError, inert
+from tasks.transports.linux_files import kind
 from tasks.transports.local_files import hash_of, opened, user
 
 MAX_DEPTH = 6
@@ -140,17 +141,6 @@ def describe(path: str, seen: os.stat_result) -> FileSeen:
     owner = user(seen.st_uid)
     executable = bool(seen.st_mode & 0o111)
     return FileSeen(path, seen.st_size, seen.st_mode, owner, seen.st_mtime, seen.st_ctime, digest, executable, magic)
-
-
-def kind(head: bytes) -> str:
-    """What a file is by its first bytes: elf, script, pe, archive, or empty for anything else."""
-    if head.startswith(b"\x7fELF"):
-        return "elf"
-    if head.startswith(b"#!"):
-        return "script"
-    if head.startswith(b"MZ"):
-        return "pe"
-    return "archive" if head.startswith((b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"7z\xbc\xaf")) else ""
 
 
 def _trim(walk: Walk) -> None:

@@ -16,6 +16,7 @@ from tasks.transports import ssh_look_files as walking
 from tasks.transports import ssh_look_processes as running
 from tasks.transports import ssh_look_sockets as sockets
 from tasks.transports import ssh_look_system as around
+from tasks.transports.linux_files import WRITABLE
 from tasks.transports.ssh_look_records import Ask, records
 
 SCRIPT = "look.sh"
@@ -63,7 +64,7 @@ def autostarts(ask: Ask, root: str = "/") -> tuple[list[Entry], list[Unseen]]:
 
 def files(ask: Ask, since: float, root: str = "/") -> tuple[list[FileSeen], list[Unseen]]:
     """Files changed after `since` in writable folders and homes, and hidden programs there."""
-    folders = [f"{root.rstrip('/')}{folder}" for folder in walking.FOLDERS]
+    folders = [f"{root.rstrip('/')}{folder}" for folder in WRITABLE]
     return walking.recent(ask, [*folders, *homes(ask, root)], since, root)
 
 

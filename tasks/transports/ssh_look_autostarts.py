@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from tasks.facts import Autostart, Unseen
 from tasks.model import inert
 from tasks.persistence import PLACES, Place, entries
+from tasks.transports.linux_files import SYSTEM_HOMES
 from tasks.transports.ssh_look_files import Meta, meta, sums, texts
 from tasks.transports.ssh_look_records import Ask, Record, of_kind, records, unseen, users
 
 MAX_BYTES = 1 << 20
 MAX_FILES = 2_000
-_SYSTEM_HOMES = {"/bin", "/sbin", "/usr", "/usr/bin", "/usr/sbin", "/usr/games", "/dev", "/proc", "/sys", "/run"}
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ def homes(ask: Ask, root: str = "/") -> list[str]:
     for record in of_kind(records(ask, "homes", [], 30.0, root), "home"):
         user, home, path = [*record.text.split(":", 2), "", ""][:3]
         real = path.removesuffix("\n")
-        if home.rstrip("/") in _SYSTEM_HOMES | {""} or not real.startswith("/") or not _below(real, root):
+        if home.rstrip("/") in SYSTEM_HOMES or not real.startswith("/") or not _below(real, root):
             continue
         found.setdefault(real, user)
     return list(found)

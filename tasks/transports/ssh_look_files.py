@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from tasks.facts import FileSeen, Unseen
 from tasks.model import inert
+from tasks.transports.linux_files import kind
 from tasks.transports.ssh_look_records import Ask, Record, contents, of_kind, records, text, unseen, users
 
-FOLDERS = ("/tmp", "/var/tmp", "/dev/shm", "/run/shm")  # noqa: S108
 MAX_REPORTED = 2_000
 MAX_HASHED = 64 << 20
 MAX_HASHED_TOGETHER = 2 << 30
@@ -50,17 +50,6 @@ def meta(line: str) -> Meta | None:
     return Meta(
         int(mode, 16), int(uid), int(size), float(modified), float(changed), int(device), int(inode), path or ""
     )
-
-
-def kind(head: bytes) -> str:
-    """What a file is by its first bytes: elf, script, pe, archive, or empty for anything else."""
-    if head.startswith(b"\x7fELF"):
-        return "elf"
-    if head.startswith(b"#!"):
-        return "script"
-    if head.startswith(b"MZ"):
-        return "pe"
-    return "archive" if head.startswith((b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"7z\xbc\xaf")) else ""
 
 
 def asked(
@@ -114,15 +103,17 @@ def heads(ask: Ask, paths: Sequence[str]) -> dict[str, bytes]:
 
 def headed(body: bytes, paths: Sequence[str]) -> dict[str, bytes]:
     """What `head -v` prints for these files, in their order; one that could not be read is passed over."""
-    found: dict[str, bytes] = {}
+    starts: list[tuple[str, int, int]] = []
     place = 0
-    marks = [(path, b"==> " + path.encode("utf-8", "surrogateescape") + b" <==\n") for path in paths]
-    for path, mark in marks:
+    for path in paths:
+        mark = b"==> " + path.encode("utf-8", "surrogateescape") + b" <==\n"
         at = body.find(mark, place, place + len(mark) + 8)
         if at >= 0:
             place = at + len(mark)
-            found[path] = body[place : place + 6].split(b"\n==> ")[0]
-    return found
+            starts.append((path, at, place))
+    # A file's bytes end one newline before the next heading.
+    ends = [*(at - 1 for _, at, _ in starts[1:]), len(body)][: len(starts)]
+    return {path: body[start : min(start + 6, end)] for (path, _, start), end in zip(starts, ends, strict=True)}
 
 
 def texts(ask: Ask, sizes: dict[str, int]) -> tuple[dict[str, bytes], list[Unseen]]:

@@ -30,7 +30,7 @@ Here = Path()
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
-    for command in (respond, alert, plan, approve, resume, undo, expire, serve, drill, ui):
+    for command in (respond, alert, plan, approve, resume, undo, expire, serve, deploy, drill, ui):
         app.command()(command)
 
 
@@ -170,6 +170,13 @@ def serve(
 
     asked = serving.Asked(site.absolute(), reports_of(site, reports), listen, port, prefect)
     raise typer.Exit(serving.run(asked, console()))
+
+
+def deploy(site: SiteFolder = Here, reports: Reports = None) -> None:
+    """Put a form on Prefect's pages that starts a run, and execute what it starts, until Ctrl-C."""
+    from flows import deploy as deploying
+
+    raise typer.Exit(deploying.run(site.absolute(), reports_of(site, reports).absolute(), console()))
 
 
 def drill(

@@ -41,10 +41,14 @@ async def respond(
         folder: the incident's folder, which holds the journal. All that counts is read from there; the other parameters are for
             whoever reads Prefect's pages.
     """
-    launch = CURRENT.get() or Launch()
-    with reopened(Path(folder)) as case:
-        case.record("prefect", flow_run=str(flow_run.id), flow="respond")
-        end = await _steps(case, launch, [f"incident:{incident}", f"host:{host}"])
+    return await shown(Path(folder), CURRENT.get() or Launch(), "respond")
+
+
+async def shown(folder: Path, launch: Launch, name: str) -> State[Any]:
+    """Run what is left of the incident as tasks of the flow run that is current, whose flow has that name."""
+    with reopened(folder) as case:
+        case.record("prefect", flow_run=str(flow_run.id), flow=name)
+        end = await _steps(case, launch, [f"incident:{case.incident.id}", f"host:{case.host.name}"])
     if end is not None and end.outcome is Outcome.WAITING:
         await _pause(end)
     return _task_state(end) if end else Completed(name="NothingToDo")

@@ -56,6 +56,7 @@ class Server:
         ours = settings(self._home, self.url)
         self._before = {name: os.environ.get(name) for name in ours}
         os.environ.update(ours)
+        write_once(self._home / "url", self.url.encode())
         self._spawn(port)
 
     def revive(self) -> None:

@@ -1,0 +1,230 @@
+"""The form on a real Prefect server: what it asks, and that a run that its API starts opens a real incident behind the same guards."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from flows import deploy, server
+from flows.server import Server
+from lab.range import Range
+from tasks.case import incidents, load_state
+from tasks.model import Outcome, Step
+from tests.cli.house import CODE, QUICK, REMOTE, House
+
+pytestmark = [
+    pytest.mark.lab,
+    # Prefect's own client leaves its sockets and websockets to the garbage collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A site before a running range."""
+    folder = tmp_path_factory.mktemp("deploy")
+    with Range(folder / "range", "keepalive", 0.2) as lab, pytest.MonkeyPatch.context() as patch:
+        for name, value in lab.environment.items():
+            patch.setenv(name, value)
+        made = House(folder / "site", lab)
+        lab.write_site(made.folder)
+        made.merge("playbooks/beacon.yaml", QUICK)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def prefect(house: House) -> Iterator[Server]:
+    """One server for all tests of this file, that of the site."""
+    before = dict(os.environ)
+    with server.running(house.folder / ".hemostat" / "prefect") as running:
+        assert running.wait(), "the Prefect server did not come up; see server.log in its folder"
+        yield running
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="module")
+def deployment(house: House, prefect: Server) -> Iterator[UUID]:
+    """`hemostat deploy` as a process of its own: it finds the site's server by itself. The deployment's id, from what it said."""
+    words = [sys.executable, "-m", "flows.cli", "deploy", "--site", str(house.folder)]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    with (house.folder / "deploy.log").open("wb") as log:
+        process = subprocess.Popen(
+            words,
+            env={**kept, "PYTHONPATH": str(CODE), "COLUMNS": "200"},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    said = house.folder / "deploy.log"
+    assert until(lambda: "/run" in said.read_text() or process.poll() is not None, 60), said.read_text()
+    assert process.poll() is None, said.read_text()
+    yield UUID(said.read_text().split("/deployments/deployment/")[1].split("/")[0])
+    process.send_signal(signal.SIGINT)
+    process.wait(30)
+
+
+def until(true: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not true() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return true()
+
+
+def ask(call: Callable[[Any], Any]) -> Any:
+    """One call of Prefect's client."""
+    from prefect.client.orchestration import get_client
+
+    async def go() -> Any:
+        async with get_client() as client:
+            return await call(client)
+
+    return asyncio.run(go())
+
+
+def start(deployment: UUID, **parameters: str) -> Any:
+    """What the form's button does; the flow run once it is over."""
+    run = ask(lambda client: client.create_flow_run_from_deployment(deployment, parameters=parameters))
+
+    def over() -> bool:
+        state = ask(lambda client: client.read_flow_run(run.id)).state
+        return bool(state.is_final() or state.is_paused())
+
+    assert until(over, 90), "the flow run did not end"
+    return ask(lambda client: client.read_flow_run(run.id))
+
+
+def test_the_form_asks_for_host_remote_playbook_and_reason(deployment: UUID) -> None:
+    """Typed, with words for each, and only the first two needed; nothing of the machine is asked for."""
+    schema = ask(lambda client: client.read_deployment(deployment)).parameter_openapi_schema
+    fields = schema["properties"]
+    assert list(fields) == ["host", "remote", "playbook", "reason"]
+    assert {field["type"] for field in fields.values()} == {"string"}
+    assert all(field["title"] and field["description"] for field in fields.values())
+    assert schema["required"] == ["host", "remote"] and fields["playbook"]["default"] == "beacon"
+
+
+def test_a_run_from_the_form_is_an_incident(deployment: UUID, house: House) -> None:
+    """The firewall denies the address, the journal says by which flow run and why, Prefect shows each step as it ended.
+
+    No beacon speaks to this address, so that verify never says that the host is clean, and the run stops there.
+    """
+    run = start(deployment, host="victim", remote=REMOTE, reason="the desk saw it")
+    (folder,) = house.incidents
+    state = load_state(folder)
+    assert state.last is Step.VERIFY and state.outcome is Outcome.FAILED, (run.state, state.ends)
+    assert {step for step in Step if state.done(step)} == set(Step) - {Step.VERIFY, Step.REPORT}
+    assert REMOTE in house.configuration()[0]
+    assert (state.incident.reason, str(state.incident.remote), state.flow_run) == (
+        "the desk saw it",
+        REMOTE,
+        str(run.id),
+    )
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    this = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+    shown = ask(lambda client: client.read_task_runs(flow_run_filter=this))
+    assert {task.name: task.state.name for task in shown} == {
+        f"{step} victim": end.outcome.name.title().replace("_", "") for step, end in state.ends.items()
+    }
+    assert run.state.name == "Failed" and f"incident:{folder.name}" in {tag for task in shown for tag in task.tags}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"host": "nobody", "remote": REMOTE}, "there is no host 'nobody'"),
+        ({"host": "victim", "remote": "c2.example; reboot"}, "is not an IP address"),
+        ({"host": "victim", "remote": REMOTE, "playbook": "../../etc/passwd"}, "there is no playbook"),
+    ],
+)
+def test_a_run_that_asks_for_nonsense_fails_and_does_nothing(
+    parameters: dict[str, str], says: str, deployment: UUID, house: House
+) -> None:
+    """The flow run says why; no incident opens."""
+    before = len(incidents(house.reports))
+    run = start(deployment, **parameters)
+    assert run.state.is_failed() and says in run.state.message, run.state
+    assert len(incidents(house.reports)) == before
+
+
+def test_a_guard_refuses_what_the_command_line_may_not_block_either(deployment: UUID, house: House) -> None:
+    """An internal address: the incident is there, its block is refused, and Prefect says so."""
+    run = start(deployment, host="victim", remote="10.1.2.3")
+    state = load_state(house.incidents[-1])
+    assert state.outcome is Outcome.REFUSED, state.ends
+    assert run.state.name == "Refused", run.state
+    assert "10.1.2.3" not in house.configuration()[0]
+
+
+def test_a_run_that_is_executed_again_opens_no_second_incident(
+    prefect: Server, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefect may execute a flow run twice, as after a crash: the incident's name follows from the flow run's."""
+    from prefect.client.orchestration import get_client
+    from prefect.flow_engine import run_flow_async
+    from prefect.states import Pending
+
+    from flows.form import respond_from_form
+
+    monkeypatch.setenv("HEMOSTAT_SITE", str(house.folder))
+    monkeypatch.setenv("HEMOSTAT_REPORTS", str(house.reports))
+    parameters = {"host": "victim", "remote": "203.0.113.77", "playbook": "beacon", "reason": ""}
+    before = len(house.incidents)
+
+    async def twice() -> None:
+        async with get_client() as client:
+            run = await client.create_flow_run(respond_from_form, parameters=parameters, state=Pending())
+            for _ in range(2):
+                await run_flow_async(respond_from_form, flow_run=run, parameters=parameters, return_type="state")
+                await client.set_flow_run_state(run.id, Pending(name="Again"), force=True)
+                run = await client.read_flow_run(run.id)
+
+    asyncio.run(twice())
+    assert len(house.incidents) == before + 1
+    state = load_state(house.incidents[-1])
+    assert all(state.attempts[step] == 1 for step in Step if state.done(step)), "a finished step was executed twice"
+
+
+def test_the_server_of_a_running_serve_is_found(prefect: Server, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its address and password in the site's folder; one that is gone, or of another, is not."""
+    home = house.folder / ".hemostat" / "prefect"
+    assert deploy._running(home) == prefect.url
+    assert deploy._running(house.folder / "nowhere") == ""
+    (home / "url").write_text("http://127.0.0.1:9/api")
+    assert deploy._running(home) == ""
+
+
+def test_prefect_yaml_registers_the_same_form(prefect: Server, tmp_path: Path) -> None:
+    """For a work pool: Prefect's own command takes the repository's prefect.yaml, offline and without a question."""
+    ask(lambda client: _pool(client))
+    said = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        cwd=CODE,
+        env={**os.environ, "PYTHONPATH": str(CODE)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+    made = ask(lambda client: client.read_deployment_by_name("respond-from-form/respond"))
+    assert (made.entrypoint, made.work_pool_name) == ("flows.form.respond_from_form", "hemostat")
+    assert list(made.parameter_openapi_schema["properties"]) == ["host", "remote", "playbook", "reason"]
+
+
+async def _pool(client: Any) -> None:
+    from prefect.client.schemas.actions import WorkPoolCreate
+
+    await client.create_work_pool(WorkPoolCreate(name="hemostat", type="process"))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tasks import memory_copy, samples
 from tasks.case import Case, write_once
 from tasks.journal import hexdigest, pretty, sync_folder
 from tasks.model import (
@@ -33,19 +34,29 @@ def run(case: Case) -> StepEnd:
 
     Raises:
         Refused: the disk has too little room; nothing was copied.
+        Waiting: nobody has said whether processes' memory may be copied; what else was copied stands.
     """
     missed: list[str] = []
     wanted = list(items(case, missed))
     _room(case)
     for number, item in enumerate(wanted):
         case.say(f"copying {item.what}", number / max(len(wanted), 1))
-        if place := _place(case, item):
-            _copy(case, replace(item, path=place), missed)
+        _copy_new(case, item, missed)
+    for item in memory_copy.items(case, missed):
+        case.say(f"copying {item.what}", None)
+        _copy_new(case, item, missed)
+    if archive := samples.item(case, missed):
+        _copy_new(case, archive, missed)
     # What a cleanup destroys for good is told first.
     missed.sort(key=lambda text: not text.startswith(EXECUTABLE))
     _adopt(case)
     _seal(case, missed)
     return _end(case, missed)
+
+
+def _copy_new(case: Case, item: Item, missed: list[str]) -> None:
+    if place := _place(case, item):
+        _copy(case, replace(item, path=place), missed)
 
 
 def _place(case: Case, item: Item) -> str:
@@ -73,7 +84,7 @@ def _copy(case: Case, item: Item, missed: list[str]) -> None:
     left = rule.max_total_mb * MIB - sum(e.size for e in case.state.evidence)
     target = case.folder / item.path
     try:
-        fetched = _fetch(target, item, min(rule.max_item_mb * MIB, left))
+        fetched = _fetch(target, item, min(item.most or rule.max_item_mb * MIB, left))
     except Unreachable:
         raise
     except HemostatError as error:
@@ -122,8 +133,8 @@ def _custody(case: Case, item: Item, target: Path, fetched: Fetched) -> Evidence
 
 
 def _note(item: Item, fetched: Fetched) -> str:
-    if fetched.cut:
-        return "cut off at the size limit"
+    if fetched.cut or fetched.gaps:
+        return "; ".join([*(["cut off at the size limit"] if fetched.cut else []), *fetched.gaps])
     return "it changed after triage saw it" if item.seen and fetched.sha256 not in item.seen else ""
 
 

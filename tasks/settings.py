@@ -7,6 +7,7 @@ from datetime import date
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, ClassVar, Literal
 
+from tasks.collect_rule import CollectRule as CollectRule
 from tasks.isolate_rule import IsolateRule
 from tasks.limits import (
     Count,
@@ -15,14 +16,12 @@ from tasks.limits import (
     HostName,
     KeyFile,
     ListName,
-    Mebibytes,
     Name,
     Pattern,
     Percent,
     Port,
     Range,
     Reference,
-    SamplesPassword,
     Seconds,
     UserName,
 )
@@ -169,25 +168,6 @@ class TriageRule:
 
 
 @dataclass(frozen=True, slots=True)
-class CollectRule:
-    """Limits in MiB: of one item, of all items, and the free space that must remain.
-
-    `memory` says whether the memory of suspicious processes is copied, `max_memory_mb` how much of each. `samples_password` is that
-    of the archive of executables: no secret, but the word that keeps scanners and double clicks away.
-    """
-
-    __pydantic_config__: ClassVar[dict[str, str]] = STRICT
-
-    max_item_mb: Mebibytes = 256
-    max_total_mb: Mebibytes = 2048
-    keep_free_mb: Mebibytes = 1024
-    memory: Approval = Approval.NEVER
-    max_memory_mb: Mebibytes = 512
-    samples_password: SamplesPassword = "infected"  # noqa: S105
-    logs: tuple[FilePath, ...] = ("/var/log/auth.log", "/var/log/syslog", "/var/log/cron.log")
-
-
-@dataclass(frozen=True, slots=True)
 class CleanupRule:
     """`remedies` that may be planned; findings below `threshold` are left to a person."""
 
@@ -224,7 +204,7 @@ class Playbook:
     block: BlockRule = BlockRule()
     isolate: IsolateRule = field(default_factory=IsolateRule)
     triage: TriageRule = TriageRule()
-    collect: CollectRule = CollectRule()
+    collect: CollectRule = field(default_factory=CollectRule)
     cleanup: CleanupRule = CleanupRule()
     verify: VerifyRule = VerifyRule()
     approvals: dict[Consent, Approval] = field(

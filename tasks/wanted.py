@@ -23,7 +23,8 @@ EXECUTABLE = "executable of process"
 class Item:
     """One thing to copy: its place in the folder, what it is, where from and how, and the copying itself.
 
-    `seen` are the SHA-256 values under which triage saw it; none when it saw no hash.
+    `seen` are the SHA-256 values under which triage saw it; none when it saw no hash. `most`: its own limit in bytes, instead of the
+    playbook's for one item.
     """
 
     path: str
@@ -32,6 +33,7 @@ class Item:
     how: str
     copy: Callable[[BinaryIO, int], Fetched]
     seen: frozenset[str] = frozenset()
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Suspect:
 
 def items(case: Case, missed: list[str]) -> Iterator[Item]:
     """All items in the order of volatility; what cannot even be begun is told in `missed`."""
-    loud = [f for f in case.state.findings if f.score >= case.playbook.triage.threshold]
+    loud = loud_ones(case)
     suspected = suspects(loud)
     for suspect in suspected:
         yield from _texts(case, suspect, missed)
@@ -63,6 +65,11 @@ def items(case: Case, missed: list[str]) -> Iterator[Item]:
         path = f"{case.host.root.rstrip('/')}{log}"  # a drill's victim has its own /var/log, or none
         if case.hands().stat(path) is not None:
             yield _file(case, path, f"evidence/logs/{flat(path)}", "log", frozenset())
+
+
+def loud_ones(case: Case) -> list[Finding]:
+    """The findings that the playbook calls suspicious."""
+    return [f for f in case.state.findings if f.score >= case.playbook.triage.threshold]
 
 
 def suspects(findings: list[Finding]) -> list[Suspect]:

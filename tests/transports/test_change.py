@@ -120,6 +120,46 @@ def test_move_never_overwrites(hands, victim):
     assert (victim / "etc/cron").exists()
 
 
+def test_move_takes_only_the_file_of_that_hash(hands, victim):
+    """Another content is another file: it stays where it is."""
+    with pytest.raises(TargetError, match="no longer the file that triage saw"):
+        hands.move(str(victim / "etc/cron"), str(victim / "vault/cron"), 0, sha(b"other\n"))
+    assert (victim / "etc/cron").read_bytes() == b"old\n"
+    hands.move(str(victim / "etc/cron"), str(victim / "vault/cron"), 0, sha(b"old\n"))
+    assert not (victim / "etc/cron").exists()
+
+
+def test_move_into_that_very_folder_only(hands, victim):
+    """A folder that was exchanged since is not moved into; nor one that others may write in, unless it is that very one."""
+    there = (victim / "tmp").mkdir() or (victim / "tmp")
+    there.chmod(0o1777)
+    seen = there.stat()
+    with pytest.raises(TargetError, match="others may write in that folder"):
+        hands.move(str(victim / "etc/cron"), str(there / "cron"), 0o600)
+    with pytest.raises(TargetError, match="the folder is another one"):
+        hands.move(str(victim / "etc/cron"), str(there / "cron"), 0o600, "", (seen.st_dev, seen.st_ino + 1))
+    hands.move(str(victim / "etc/cron"), str(there / "cron"), 0o600, "", (seen.st_dev, seen.st_ino))
+    assert (there / "cron").read_bytes() == b"old\n"
+
+
+def test_move_of_a_link_leaves_its_target(hands, victim):
+    """The link itself is moved; the mode of what it leads to stays."""
+    (victim / "etc/linked").symlink_to(victim / "etc/cron")
+    hands.move(str(victim / "etc/linked"), str(victim / "vault/linked"), 0)
+    assert (victim / "vault/linked").is_symlink()
+    assert stat.S_IMODE((victim / "etc/cron").stat().st_mode) == 0o644
+
+
+@pytest.mark.skipif(Path("/dev/shm").stat().st_dev == Path("/tmp").stat().st_dev, reason="one file system holds both")
+def test_move_stays_on_its_file_system(whole, tmp_path):
+    """A move that would be a copy is refused: the evidence keeps its inode."""
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(TargetError, match="cross-device"):
+        whole.move(str(tmp_path / "file"), f"/dev/shm/hemostat-{os.getpid()}/file", 0)
+    assert (tmp_path / "file").exists()
+    Path(f"/dev/shm/hemostat-{os.getpid()}").rmdir()
+
+
 def test_move_of_a_running_program(hands, victim, sleeper):
     """A running executable can be moved away, and it keeps running."""
     child = sleeper(victim / "home/beacon")

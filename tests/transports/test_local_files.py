@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import stat
 import time
 from pathlib import Path
 
 import pytest
 
-from tasks.model import TargetError
 from tasks.transports import local_files, local_walk
 from tasks.transports.local import LocalHands
 
@@ -55,37 +53,12 @@ def test_reading_leaves_the_access_time(root):
     assert file.stat().st_atime_ns == before
 
 
-@pytest.mark.parametrize(("limit", "cut"), [(4, True), (5, False), (6, False), (0, True)])
-def test_fetch_says_when_it_was_cut(root, limit, cut):
-    """A copy that the limit cut off says so, and its hash is of what was copied."""
-    file, copy = put(root / "tmp/evidence", "proof"), io.BytesIO()
-    fetched = LocalHands(str(root)).fetch(str(file), copy, limit)
-    assert (copy.getvalue(), fetched.cut) == (b"proof"[:limit], cut)
-    assert fetched.sha256 == hashlib.sha256(b"proof"[:limit]).hexdigest()
-
-
-def test_traps_are_not_opened(root):
-    """A FIFO, a device, a folder and a link in a file's place are refused at once, not waited on."""
+def test_traps_are_not_walked(root):
+    """A FIFO and a link in a writable folder are no files to tell of."""
     os.mkfifo(root / "tmp/fifo")
     (root / "tmp/link").symlink_to("/etc/passwd")
-    hands = LocalHands(str(root))
-    for trap in (root / "tmp/fifo", Path("/dev/zero"), root / "tmp", root / "tmp/link", root / "tmp/none"):
-        with pytest.raises(TargetError):
-            hands.sha256(str(trap))
     files, _ = walked(root, 0.0)
     assert not {"/tmp/fifo", "/tmp/link"} & files.keys()
-
-
-def test_stat(root):
-    """Metadata of the name itself: a link is a link; what is not there is None."""
-    put(root / "tmp/file", "12345", 0o640)
-    (root / "tmp/link").symlink_to("nowhere")
-    hands = LocalHands(str(root))
-    seen, link = hands.stat(str(root / "tmp/file")), hands.stat(str(root / "tmp/link"))
-    assert seen and (seen.size, stat.S_IMODE(seen.mode), seen.link) == (5, 0o640, "")
-    assert link and link.link == "nowhere"
-    assert hands.stat(str(root / "tmp/none")) is None
-    assert hands.stat(str(root / "tmp/file/below")) is None
 
 
 def test_recent_and_hidden_files(root):

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.model import TargetError, Unreachable
+from tasks.model import Refused, TargetError, Unreachable
 from tasks.transports import ssh_stream
 from tasks.transports.local import LocalHands
 from tasks.transports.ssh_hands import SshHands
@@ -190,6 +190,37 @@ def test_memory_is_the_same_as_a_local_look(hands, sleeper):
     assert (far.getvalue(), other) == (near.getvalue(), one)
     with pytest.raises(TargetError, match="the process is gone"):
         hands.memory(child.pid, process.created - 60, io.BytesIO(), MEBI)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_process_under_a_mount(servers, sleeper, shell):
+    """A process whose folder in /proc is covered by a mount is copied and killed all the same, and no mount of the host changes."""
+    child = sleeper()
+    [process] = LocalHands().processes([child.pid])
+    setup = f"mount -t tmpfs -o size=4k tmpfs /proc/{child.pid}"
+    with (
+        Server(servers("dash").folder.parent / f"cover-{shell}", shell, setup=setup) as server,
+        closing(SshHands(server.host(), NOWHERE, no_secret)) as hands,
+    ):
+        assert hands.stat(f"/proc/{child.pid}/stat") is None, "the mount should hide it"
+        copy = io.BytesIO()
+        assert hands.memory(child.pid, process.created, copy, MEBI).size == len(copy.getvalue())
+        assert f"/proc/{child.pid} " in hands.run(["cat", "/proc/self/mountinfo"]).out.decode()
+        assert hands.signal(child.pid, process.created - 60, 9) is False
+        assert hands.signal(child.pid, process.created, 9) is True
+        assert child.wait(10) == -9
+
+
+def test_the_host_is_spared(hands):
+    """The shell that we speak to, its ancestors, pid 1 and kernel threads are never signalled."""
+    ours = int(hands.run(["sh", "-c", "echo $PPID"]).out)
+    boot = hands.boot_time()
+    for pid in (1, os.getpid()):
+        [process] = LocalHands().processes([pid])
+        with pytest.raises(Refused) as refused:
+            hands.signal(pid, process.created, 0)
+        assert refused.value.guard == "self"
+    assert hands.signal(ours, boot, 0) is False, "it has ended, or started later than that"
 
 
 def test_another_boot_is_told_once(servers):

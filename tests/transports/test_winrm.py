@@ -403,18 +403,24 @@ def test_the_console_of_a_chinese_windows(tmp_path: Path) -> None:
         assert json.loads(windows.run_script(ECHO, '["活动连接"]'.encode())) == ["活动连接"]
 
 
-def test_the_environment_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither its proxies nor its certificates nor its netrc."""
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login other password other\n")
-    for name, value in {
+@pytest.mark.parametrize("auth", ["ntlm", "certificate"])
+def test_the_environment_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, auth: str) -> None:
+    """Neither its proxies nor its certificates nor its netrc, whose password would go to the host."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login other password other\n")
+    nowhere = {
         "HTTP_PROXY": "http://127.0.0.1:9",
         "HTTPS_PROXY": "http://127.0.0.1:9",
-        "NETRC": str(netrc),
-    }.items():
+        "REQUESTS_CA_BUNDLE": "/nonexistent",
+    }
+    for name, value in {**nowhere, "NETRC": str(tmp_path / "netrc")}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")
-    with listening(tmp_path, made(tmp_path, "win-1")) as server, client(server) as windows:
+    mine = made(tmp_path, "operator")
+    ways = {"auth": auth, "client_certificate": str(mine.file), "client_key": str(mine.key)}
+    account = Account(USER, PASSWORD, mine.der)
+    with (
+        listening(tmp_path, made(tmp_path, "win-1"), account=account, clients=mine) as server,
+        client(server, **ways) as windows,
+    ):
         assert windows.run_script(ECHO, b"[1]") == b"[1]"
 
 

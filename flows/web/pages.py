@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import chain, islice
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import PlainTextResponse, Response
 
+from flows.inbox_nouns import Entry
 from flows.web import pages_acts, pages_files, pages_login, views, views_compare, views_incident, views_metrics
 from flows.web.auth import Who
 from flows.web.context import Context
@@ -30,18 +32,21 @@ def router(context: Context) -> APIRouter:
     whole = APIRouter(include_in_schema=False, dependencies=[Depends(at_the_desk)])
     for part in (pages_login.router, reading, pages_files.router, pages_acts.router):
         whole.include_router(part)
-    threading.Thread(target=lambda: list(desk.shelf.rows()), name="read incidents", daemon=True).start()
+    threading.Thread(target=desk.shelf.read_all, name="read incidents", daemon=True).start()
     return whole
 
 
-def rows(desk: Desk) -> Iterator[Row]:
-    """Every incident, newest first; one that the inbox has taken and whose run has not begun, too."""
-    entries = dict(desk.context.inbox.entries())
-    known = set(desk.shelf.ids())
-    waiting = [views.accepted(e.id, e.item.alert, e.item.host, e.first) for e in entries.values() if e.id not in known]
-    yield from sorted(waiting, key=lambda r: r.id, reverse=True)
-    for row in desk.shelf.rows():
-        yield views.told(row, entries[row.id].count, entries[row.id].linked) if row.id in entries else row
+def rows(desk: Desk) -> tuple[int, Iterator[Row]]:
+    """How many incidents there are, and their rows, newest first; those that the inbox has taken and nobody has begun come first."""
+    entries, names = desk.context.inbox.entries(), desk.shelf.ids()
+    known = set(names)
+    new = [views.accepted(e.id, e.item.alert, e.item.host, e.first) for e in entries.values() if e.id not in known]
+    new.sort(key=lambda row: row.id, reverse=True)
+    return len(new) + len(names), chain(new, (_told(row, entries.get(row.id)) for row in desk.shelf.rows()))
+
+
+def _told(row: Row, entry: Entry | None) -> Row:
+    return views.told(row, entry.count, entry.linked) if entry else row
 
 
 @reading.get("/")
@@ -56,7 +61,11 @@ def incidents(request: Request, who: Person, number: int = 1) -> Response:
     desk = desk_of(request)
     wanted = Filter.of(request.query_params.items())
     stamp = desk.shelf.stamps()
-    shown = views.page([row for row in rows(desk) if wanted.fits(row)], number)
+    total, found = rows(desk)
+    if wanted.any:
+        found = iter(fits := [row for row in found if wanted.fits(row)])
+        total = len(fits)
+    shown = views.page(found, total, number)
     return page(request, "incidents.html", who, shown=shown, wanted=wanted, stamp=stamp, query=_query(request))
 
 
@@ -130,7 +139,7 @@ def compare(request: Request, who: Person) -> Response:
     desk = desk_of(request)
     names = request.query_params.getlist("id")[:2]
     if len(names) < 2:
-        return page(request, "compare.html", who, both=None, sheets=(), rows=list(rows(desk))[:200])
+        return page(request, "compare.html", who, both=None, sheets=(), rows=list(islice(rows(desk)[1], 200)))
     sheets = []
     for name in names:
         if desk.shelf.folder(name) is None:
@@ -142,7 +151,7 @@ def compare(request: Request, who: Person) -> Response:
 @reading.get("/metrics")
 def metrics(request: Request, who: Person, drills: str = "") -> Response:
     """How fast, how long people were waited for, how it came out; drills only when they are asked for."""
-    known = (row for row in rows(desk_of(request)) if drills or not row.drill)
+    known = (row for row in rows(desk_of(request))[1] if drills or not row.drill)
     return page(
         request, "metrics.html", who, m=views_metrics.metrics(known), drills=bool(drills), kinds=views_metrics.KINDS
     )
@@ -152,5 +161,5 @@ def metrics(request: Request, who: Person, drills: str = "") -> Response:
 def find(request: Request, who: Person, q: str = "") -> Response:
     """Search the findings of all incidents."""
     text = q.strip()[:200]
-    hits, more = search(rows(desk_of(request)), text)
+    hits, more = search(rows(desk_of(request))[1], text)
     return page(request, "search.html", who, text=text, hits=hits, more=more)

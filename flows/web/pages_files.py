@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 
 from fastapi import APIRouter, Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response
 
 from flows.web.auth import Who
 from flows.web.desk import Desk
@@ -48,8 +48,12 @@ def download(request: Request, who: Person, name: str, file: str) -> Response:
     path = _folder(request, who, name) / file
     if file not in FILES or path.is_symlink() or not path.is_file():
         raise Denied(404, "denied.file", who, name=file)
-    headers = HEADERS | {"Content-Security-Policy": SANDBOX}
-    return FileResponse(path, media_type=FILES[file], filename=f"{name}-{file}", headers=headers)
+    headers = HEADERS | {
+        "Content-Security-Policy": SANDBOX,
+        "Content-Disposition": f'attachment; filename="{name}-{file}"',
+    }
+    # Read whole: a journal may grow while it is sent.
+    return Response(path.read_bytes(), headers=headers, media_type=FILES[file])
 
 
 @router.get("/incidents/{name}/verify")

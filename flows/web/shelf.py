@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -76,9 +77,10 @@ class Shelf:
         """Every incident's row, newest first, read as it is asked for."""
         return (self._row(name, stamp) for name, stamp in self._stamps())
 
-    def row(self, name: str) -> Row:
-        """That incident's row."""
-        return self._row(name, _stamp(self._reports / name))
+    def read_all(self, pause: float = 0.05) -> None:
+        """Read every incident once, so that lists are quick later. Slowly: whoever works on a block shares this process with it."""
+        for _ in self.rows():
+            time.sleep(pause)
 
     def _row(self, name: str, stamp: Stamp) -> Row:
         kept = self._rows.get(name)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 
 from tasks.model import Alert, Decision, Finding, Mode, Outcome, Step
 from tasks.report_lines import TONES
@@ -116,11 +117,11 @@ class Page:
     total: int
 
 
-def page(rows: Sequence[Row], number: int) -> Page:
-    """That page of the rows; a number outside is the nearest page."""
-    pages = max(1, -(-len(rows) // PAGE))
+def page(rows: Iterable[Row], total: int, number: int) -> Page:
+    """That page of the rows, of which there are `total`; no row behind it is read. A number outside is the nearest page."""
+    pages = max(1, -(-total // PAGE))
     number = min(max(number, 1), pages)
-    return Page(tuple(rows[(number - 1) * PAGE : number * PAGE]), number, pages, len(rows))
+    return Page(tuple(islice(rows, (number - 1) * PAGE, number * PAGE)), number, pages, total)
 
 
 def damaged(id_: str, opened: datetime, why: str) -> Row:

@@ -28,7 +28,10 @@ def main() -> None:
     """Run the drill up to its question, and take the page's picture in a browser."""
     with tempfile.TemporaryDirectory(prefix="hemostat-") as name:
         folder = Path(name)
-        incident = waiting(folder)
+        incident = f"{new_id(datetime.now(UTC))}-drill"
+        with Range(folder / "reports" / incident / "range", "keepalive", 0.4) as range_:
+            os.environ.update(range_.environment)
+            waiting(range_, folder, incident)
         made = context(folder)
         with listening(create(made)) as url, chromium() as driver:
             pages = Pages(driver, url)
@@ -41,18 +44,12 @@ def main() -> None:
     assert PICTURE.stat().st_size <= MOST, f"{PICTURE} is too large: {PICTURE.stat().st_size} bytes"
 
 
-def waiting(folder: Path) -> str:
-    """A real beacon on a range, blocked on its firewall, with the question before the cleanup; the incident's id."""
-    incident = f"{new_id(datetime.now(UTC))}-drill"
-    home = folder / "reports" / incident
-    with Range(home / "range", "keepalive", 0.4) as range_:
-        site = home / "range" / "site"
-        range_.write_site(site)
-        os.environ.update(range_.environment)
-        known, (request,) = doors.by_alert(site, "suricata", range_.alert(), Mode.DRILL)
-        options = runs.Options(folder / "reports", yes=False, prefect=False, as_json=True)
-        runs.respond_all(known, [replace(request, id=incident)], options)
-    return incident
+def waiting(range_: Range, site: Path, incident: str) -> None:
+    """A real beacon is blocked on the range's firewall; the question before the cleanup stands. Its credentials are in the environment."""
+    range_.write_site(site)
+    known, (request,) = doors.by_alert(site, "suricata", range_.alert(), Mode.DRILL)
+    options = runs.Options(site / "reports", yes=False, prefect=False, as_json=True)
+    runs.respond_all(known, [replace(request, id=incident)], options)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
+from lab.range import Range
 from tests.serve.conftest import lab, office
 from tests.serve.house import FAST, Office, Serve, alert, wait
 from tests.web.chromium import Pages, chromium
+from tests.web.picture import waiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.lab]
 __all__ = ["lab", "office"]
@@ -56,8 +59,11 @@ def test_alert_card_approve_report_undo(office: Office, serve: Serve, driver: we
     driver.find_element(By.ID, "yes-1").send_keys("seen on the wire")
     pages.click(By.CSS_SELECTOR, "#card button.primary")
     assert wait(lambda: "Orders" in pages.text, SOON)
-    assert wait(lambda: "contained since" in pages.text, SOON), pages.text
+    serve.kill()  # kill -9 right behind the click: what was taken is followed at the next start, once
+    serve.start()
+    assert wait(lambda: "contained since" in pages.text, SOON), "the page does not come back by itself"
     assert denied(office)
+    assert office.denied().count(REMOTE) == 1
     incident = re.findall(r"/incidents/([^#]+)", driver.current_url)[0]
     given = [r.data for r in office.state(incident).records if r.kind == "approval.given"]
     assert [(g["by"], g["via"], g["reason"]) for g in given] == [("operator", "page", "seen on the wire")]
@@ -77,6 +83,13 @@ def _the_report(pages: Pages, incident: str) -> None:
 
 def _undo(pages: Pages, office: Office, incident: str) -> None:
     pages.open(f"/incidents/{incident}")
+    _take_back(pages)
+    assert wait(lambda: not denied(office), SOON), pages.text
+    assert wait(lambda: "block taken back" in pages.text.lower(), SOON), pages.text
+
+
+def _take_back(pages: Pages) -> None:
+    """Everything that is offered, with every guard that stands before it lifted by name."""
     driver = pages.driver
     pages.click(By.XPATH, "//summary[starts-with(., 'Take back')]")
     for box in driver.find_elements(By.CSS_SELECTOR, "form[action$='/undo'] input[type=checkbox]"):
@@ -84,8 +97,6 @@ def _undo(pages: Pages, office: Office, incident: str) -> None:
             box.click()
     driver.find_element(By.ID, "why-undo").send_keys("it was our scanner")
     pages.click(By.XPATH, "//button[.='Take back']")
-    assert wait(lambda: not denied(office), SOON), pages.text
-    assert wait(lambda: "block taken back" in pages.text.lower(), SOON), pages.text
 
 
 def _in_chinese(pages: Pages, incident: str) -> None:
@@ -94,17 +105,35 @@ def _in_chinese(pages: Pages, incident: str) -> None:
     assert f"/incidents/{incident}" in pages.driver.current_url
 
 
-def test_a_death_between_click_and_deed(office: Office, serve: Serve, driver: webdriver.Chrome) -> None:
-    """An approval that the page has taken is followed once, by the next start, after a kill -9 right behind the click."""
-    pages = Pages(driver, serve.url)
-    pages.log_in(serve.token)
-    before = office.denied().count(REMOTE)
-    serve.post(alert(0))
-    assert wait(lambda: "approval needed: block" in pages.text, SOON)
-    pages.click(By.PARTIAL_LINK_TEXT, REMOTE)
-    pages.click(By.CSS_SELECTOR, "#card button.primary")
-    assert wait(lambda: "Orders" in pages.text, SOON)
-    serve.kill()
-    serve.start()
-    assert wait(lambda: "contained since" in pages.text, SOON), "the page does not come back by itself"
-    assert office.denied().count(REMOTE) == before + 1
+@pytest.fixture
+def drilled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    """A range with a real beacon, and one drill on it that waits for its cleanup."""
+    site = tmp_path / "site"
+    with Range(site / "reports" / "drilled" / "range", "keepalive", 0.2) as range_:
+        for name, value in range_.environment.items():
+            monkeypatch.setenv(name, value)
+        waiting(range_, site, "drilled")
+        yield Office(site, range_)
+
+
+def test_a_cleanup_is_approved_and_taken_back(drilled: Office, driver: webdriver.Chrome) -> None:
+    """A real beacon ends after the yes, the report says so, and the way back is open: all from the page."""
+    with Serve(drilled) as serve:
+        pages = Pages(driver, serve.url)
+        pages.log_in(serve.token)
+        pages.open("/incidents/drilled")
+        card = driver.find_element(By.ID, "card").text
+        assert [
+            w for w in ("process.kill", "file.quarantine", "cannot be undone", ".profile, line") if w not in card
+        ] == []
+        assert drilled.lab.beacons()
+        pages.click(By.CSS_SELECTOR, "#card button.primary")
+        assert wait(lambda: "Orders" in pages.text, SOON)
+        assert wait(lambda: "contained and verified" in pages.text, SOON), pages.text
+        assert drilled.lab.beacons() == []
+        pages.open("/incidents/drilled/report")
+        assert "Contained and verified" in pages.text
+        pages.open("/incidents/drilled")
+        _take_back(pages)
+        assert wait(lambda: "block taken back" in pages.text.lower(), SOON), pages.text
+        assert all(act.step != "cleanup" for act in drilled.state("drilled").standing if act.action.undo)

@@ -380,3 +380,35 @@ def test_the_pages_are_no_part_of_the_interface(reader: Reader) -> None:
     """OpenAPI tells of the webhook, not of pages for people."""
     paths = json.loads(reader.get("/openapi.json").text)["paths"]
     assert [path for path in paths if not path.startswith("/alerts")] == []
+
+
+class Up:
+    """Prefect's server as the worker knows it, while it answers."""
+
+    ui = "http://127.0.0.1:4217"
+
+    def __init__(self, answers: bool) -> None:
+        self.answers = answers
+
+    def ready(self) -> bool:
+        return self.answers
+
+    def wait(self, seconds: float) -> bool:
+        return self.answers
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_prefects_page_is_linked_while_it_is_up(reader: Reader, house: Context, answers: bool) -> None:
+    """A link to the very run; none that leads nowhere."""
+    house.worker.prefect = Up(answers)
+    text = reader.log_in("vera").get("/incidents/whole").text
+    assert ('href="http://127.0.0.1:4217/runs/flow-run/clever-otter"' in text) is answers
+
+
+def test_what_was_not_done_is_said_in_red(reader: Reader, house: Context) -> None:
+    """An order that a guard refused is not shown like one that was followed; the guard's word is then offered."""
+    order = house.inbox.order("undone", "undo", {"steps": ["cleanup"]}, "ada")
+    house.inbox.done(order, "not done: refused by the guard shared-block. If you are sure: --override shared")
+    text = reader.log_in("ada").get("/incidents/undone").text
+    assert '<span class="pill bad">not done</span>' in text
+    assert 'name="override" value="shared"' in text

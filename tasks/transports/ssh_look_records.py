@@ -84,24 +84,26 @@ def first(found: Sequence[Record], kind: str) -> str:
 
 
 def contents(found: Sequence[Record]) -> dict[str, bytes]:
-    """The contents of files by name, from `lines` (GNU grep's "NAME\\0LINE") and `text` (one file each) records.
+    """The contents of files by name, from `lines` (GNU grep's "NAME\\0LINE"), `prefixed` ("NAME:LINE") and `text` (one file each) records.
 
     A last newline of a file in a `lines` record cannot be told from none and is left out.
     """
     by_name: dict[str, bytes] = {}
     for record in found:
         if record.kind == "lines":
-            _gather(by_name, record.body)
+            _gather(by_name, record.body, b"\0")
+        elif record.kind == "prefixed":
+            _gather(by_name, record.body, b":")
         elif record.kind == "text":
             by_name[record.word] = record.body
     return by_name
 
 
-def _gather(by_name: dict[str, bytes], body: bytes) -> None:
+def _gather(by_name: dict[str, bytes], body: bytes, end: bytes) -> None:
     parts: dict[str, list[bytes]] = {}
     for line in body.split(b"\n"):
-        name, zero, rest = line.partition(b"\0")
-        if zero:
+        name, found, rest = line.partition(end)
+        if found:
             parts.setdefault(text(name), []).append(rest)
     by_name |= {name: b"\n".join(lines) for name, lines in parts.items()}
 

@@ -63,6 +63,32 @@ def sleeper(start: Start, tmp_path: Path) -> Callable[..., subprocess.Popen[str]
     return begin
 
 
+HIDE = """
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+#define HOOK(type, name) struct type *name(DIR *d) { \\
+  struct type *(*real)(DIR *) = dlsym(RTLD_NEXT, #name), *e; \\
+  while ((e = real(d)) && !strcmp(e->d_name, getenv("HIDE"))) {} \\
+  return e; }
+HOOK(dirent, readdir)
+HOOK(dirent64, readdir64)
+"""
+
+
+@pytest.fixture
+def hiding(tmp_path: Path) -> Callable[[int], dict[str, str]]:
+    """The environment in which programs do not list a pid, as ld.so.preload rootkits make it."""
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler for the library that hides a process")
+    (tmp_path / "hide.c").write_text(HIDE)
+    library = tmp_path / "hide.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, tmp_path / "hide.c", "-ldl"], check=True, timeout=60)
+    return lambda pid: {"LD_PRELOAD": str(library), "HIDE": str(pid)}
+
+
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
     """A folder that every user may enter; pytest's own are closed to others."""

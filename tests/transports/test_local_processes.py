@@ -147,22 +147,11 @@ def test_hidden_by_a_mount(tmp_path, able):
         assert any("covers" in u["what"] for u in told["blind"])
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler for the library that hides a process")
-def test_hidden_from_the_listing(sleeper, tmp_path):
+def test_hidden_from_the_listing(sleeper, tmp_path, hiding):
     """A library that leaves a pid out of readdir (as ld.so.preload rootkits do) does not hide it from us."""
     child = sleeper(tmp_path / "rootkit" / "sleeper")
-    (tmp_path / "hide.c").write_text(
-        "#define _GNU_SOURCE\n#include <dirent.h>\n#include <dlfcn.h>\n#include <stdlib.h>\n#include <string.h>\n"
-        "#define HOOK(type, name) struct type *name(DIR *d) {\\\n"
-        "  struct type *(*real)(DIR *) = dlsym(RTLD_NEXT, #name), *e;\\\n"
-        '  while ((e = real(d)) && !strcmp(e->d_name, getenv("HIDE"))) {}\\\n'
-        "  return e; }\n"
-        "HOOK(dirent, readdir)\nHOOK(dirent64, readdir64)\n"
-    )
     (tmp_path / "show.py").write_text(SHOW)
-    library = tmp_path / "hide.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, tmp_path / "hide.c", "-ldl"], check=True, timeout=60)
-    environment = os.environ | {"LD_PRELOAD": str(library), "HIDE": str(child.pid), "PYTHONPATH": str(REPO)}
+    environment = os.environ | hiding(child.pid) | {"PYTHONPATH": str(REPO)}
     ran = subprocess.run(
         [sys.executable, tmp_path / "show.py", str(child.pid)], env=environment, capture_output=True, text=True
     )

@@ -141,6 +141,18 @@ def test_hidden_by_a_mount(tmp_path, sleeper):
         assert not [u for u in ssh_look.blind(ask) if "mount over /proc" in u.what]
 
 
+@pytest.mark.parametrize("name", ["dash", "bash"])
+def test_hidden_from_the_listing(tmp_path, sleeper, hiding, name):
+    """A library in the login's shell that leaves a pid out of readdir does not hide it, nor who holds its sockets, and is told."""
+    child = sleeper(tmp_path / "rootkit" / "sleeper")
+    words = [f"{key}={value}" for key, value in hiding(child.pid).items()]
+    ask = asker(name, tmp_path, ["env", *words])
+    seen = {p.pid: p for p in ssh_look.processes(ask)}[child.pid]
+    assert "a listing of /proc leaves it out" in seen.hidden
+    assert (seen.exe, seen.name) == (str(tmp_path / "rootkit" / "sleeper"), "sleeper")
+    assert any("hide.so" in u.why for u in ssh_look.blind(ask))
+
+
 def test_sockets_and_who_holds_them(ask, tmp_path):
     """A listening, an established and a UDP socket, v4 and v6, each with its owner, as the local look tells them."""
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:

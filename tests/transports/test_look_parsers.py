@@ -21,7 +21,7 @@ from tasks.transports import ssh_look_system as system
 from tasks.transports.ssh_look_records import Record
 
 KINDS = st.sampled_from((
-    "end", "lines", "text", "links", "link", "named", "programs", "sums", "clock", "passwd", "users", "covers",
+    "end", "prefixed", "lines", "text", "links", "link", "named", "programs", "sums", "clock", "passwd", "users", "covers",
     "uncovered", "listed", "groups", "mute", "machine", "namespace", "tables", "sockets", "inodes", "closed", "home",
     "glob", "file", "files", "says", "leads", "behind", "stats", "heads", "refused", "mounts", "zeros", "rows", "wild",
     "shown", "symbols", "capabilities", "dpkg", "lists", "md5", "rpm", "sha1", "apk", "records", "zone", "log",

@@ -160,12 +160,21 @@ facts() {
     under status
     rec lines
     bounded 20 grep -sHE '^(Tgid|Uid):' $OUT 2>/dev/null | tr '\t' ' '
-    kernel_files=
-    for name in stat cmdline cgroup; do
-        under $name
-        kernel_files="$kernel_files $OUT"
-    done
-    lines $kernel_files
+    under stat
+    texts=$OUT
+    under cgroup
+    texts="$texts $OUT"
+    if [ $GREP = gnu ]; then
+        under cmdline
+        lines $texts $OUT
+    else
+        # These two hold no zeros, which a small grep takes for the end of a line.
+        rec prefixed
+        bounded 20 grep -sH '' $texts 2>/dev/null
+        late $? "a part of /proc"
+        under cmdline
+        lines $OUT
+    fi
     under exe
     links=$OUT
     under cwd

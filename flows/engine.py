@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 import traceback
 from collections.abc import Callable
@@ -20,6 +21,9 @@ STEPS: dict[Step, Callable[[Case], StepEnd]] = {
     Step.VERIFY: verify.run,
     Step.REPORT: report.run,
 }
+
+# What the system says when a file system, or a user's share of one, is full.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Watcher(Protocol):
@@ -98,8 +102,18 @@ def _guarded(case: Case, step: Step) -> StepEnd:
         )
     except Exception as error:  # noqa: BLE001 - the step's boundary: whatever it is, the journal and the person must get it
         case.record("note", about=f"error in {step}", text=inert(error), where=_where(error))
+        if isinstance(error, OSError) and error.errno in FULL:
+            return _no_room(step, case)
         text = f"an error that hemostat does not know: {type(error).__name__}: {inert(error, 300)}"
         return StepEnd(step, Outcome.FAILED, text, "report it with the journal; the steps before it stand")
+
+
+def _no_room(step: Step, case: Case) -> StepEnd:
+    """The runner's disk is full: nothing is wrong with the incident, and it goes on where there is room again."""
+    text = f"the runner has no room left to write into {case.folder}"
+    return StepEnd(
+        step, Outcome.FAILED, text, f"make room, then hemostat resume {case.incident.id}; the steps before it stand"
+    )
 
 
 def failed(step: Step, error: HemostatError) -> StepEnd:

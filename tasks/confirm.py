@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from tasks import decide
 from tasks.case import Case, sample
 from tasks.guarding import admit
-from tasks.model import Decision, Outcome, Step, StepEnd, Unreachable, Verdict
+from tasks.model import Decision, Outcome, Step, StepEnd, TargetError, Verdict
 
 
 def run(case: Case) -> StepEnd:
@@ -20,7 +20,9 @@ def run(case: Case) -> StepEnd:
     rule = case.playbook.confirm
     try:
         looks = sample(case, Step.CONFIRM, rule.samples, rule.window, stop_at_first=True, stare=True)
-    except Unreachable as error:
+    except (
+        TargetError
+    ) as error:  # unreachable, or sudo refuses: the block must not wait for a host that cannot be looked at
         case.record("note", about="confirm", text=str(error))
         looks = []
     seen = [socket for look in looks for socket in look]

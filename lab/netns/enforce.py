@@ -34,7 +34,7 @@ TABLE = """table inet laboratory {
     type filter hook forward priority 0; policy accept;
     ct state established,related accept
     ct state invalid drop
-    ip saddr . ip daddr . tcp dport @denied reject with tcp reset
+    ip saddr . ip daddr . tcp dport @denied drop
   }
 }
 """

@@ -95,7 +95,7 @@ class Host:
         """One order by its name; the answer, or what went wrong."""
         try:
             return ORDERS[order["do"]](self, order)
-        except (OSError, subprocess.SubprocessError) as error:
+        except (KeyError, OSError, subprocess.SubprocessError) as error:
             return {"error": f"{type(error).__name__}: {error}"}
 
 
@@ -232,11 +232,18 @@ def _boot(host: Host, order: dict[str, Json]) -> Json:
     return {}
 
 
+def _trickle(host: Host, order: dict[str, Json]) -> Json:
+    host.init.down()
+    kernel.forked(lambda: trickle(layout.SSH))
+    return {}
+
+
 ORDERS: Mapping[str, Callable[[Host, dict[str, Json]], Json]] = {
     "run": _run,
     "provoke": _provoke,
     "down": _down,
     "boot": _boot,
+    "trickle": _trickle,
 }
 
 

@@ -10,15 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
+from flows import doors, runs
+from flows.launch import Launch, carry_on
 from lab.netns import frr, scenario
 from lab.netns.range import Range, missing
 from lab.netns.scenario import Scenario
 from lab.range import Range as Loopback
 from tasks import firewalls, site
+from tasks.case import load_state
 from tasks.firewalls import Entry
-from tasks.model import Remote
+from tasks.model import Json, Mode, Remote, Step
 from tasks.settings import Host
+from tasks.state import State
 from tasks.transports import device
 
 WHY_NOT = "needs root" if os.geteuid() else missing() or frr.missing()
@@ -73,3 +78,43 @@ def silent(range_: Range, seconds: float = 1.0) -> bool:
     """No message reaches the C2 for that long (after one that may be on its way)."""
     hears(range_, 2 * INTERVAL)
     return not hears(range_, seconds)
+
+
+def respond(range_: Range, folder: Path, reports: Path | None = None, **changes: Json) -> State:
+    """One incident of this range by all steps that it lets happen, approved unasked; how its journal stands.
+
+    Args:
+        folder: gets the site.
+        changes: keys of playbooks/drill.yaml, as the owner may write them; `timeout` is the hosts'.
+    """
+    range_.write_site(folder / "site")
+    merge(folder / "site/inventory/defaults.yaml", {"timeout": changes.pop("timeout", 5.0)})
+    merge(folder / "site/playbooks/drill.yaml", {"confirm": {"when_unreachable": "block"}, **changes})
+    known, requests = doors.by_alert(folder / "site", "suricata", range_.alert(), Mode.DRILL)
+    options = runs.Options(reports or folder / "reports", True, False, True)
+    (made,) = runs.respond_all(known, requests, options)
+    return load_state(made)
+
+
+def merge(file: Path, changes: dict[str, Json]) -> None:
+    """Change keys of a YAML file; a mapping is merged, anything else replaces."""
+    yaml = YAML()
+    content = yaml.load(file)
+    for key, value in changes.items():
+        content[key] = {**content.get(key, {}), **value} if isinstance(value, dict) else value
+    with file.open("w") as stream:
+        yaml.dump(content, stream)
+
+
+def go_on(state: State, folder: Path, redo: Step) -> State:
+    """Redo a step of an incident and go on, on the range that runs."""
+    made = folder / "reports" / state.incident.id
+    runs.decide(made, redo, None, "a test", ())
+    carry_on(made, Launch(ask=lambda plan: (True, "a test"), operator="olive"), None, 0)
+    return load_state(made)
+
+
+def told(state: State, step: Step) -> str:
+    """How a step ended, in the words of its message: outcome, summary, what to do."""
+    end = state.ends[step]
+    return f"{end.outcome}: {end.summary} {end.next}"

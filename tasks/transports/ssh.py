@@ -204,18 +204,28 @@ def run(client: paramiko.SSHClient, command: str, stdin: bytes = b"", timeout: f
         TargetError: it did not end in `timeout` seconds, or printed more than OUTPUT_LIMIT bytes.
         Unreachable: the connection broke.
     """
-    deadline, out = time.monotonic() + timeout, bytearray()
-    with contextlib.closing(Wire(transport_of(client), command, f"run {command!r}", deadline)) as wire:
-        try:
+    tried, deadline = f"run {command!r}", time.monotonic() + timeout
+    try:
+        with contextlib.closing(Wire(transport_of(client), command, tried, deadline)) as wire:
             wire.send(stdin, deadline)
             wire.end()
-            while part := wire.read(deadline):
-                out += part
-                if len(out) > OUTPUT_LIMIT:
-                    raise Late(f"run {command!r}")
-        except Late:
-            raise TargetError(f"run {command!r}", f"{len(out)} bytes and no end", "look at the host by hand") from None
-        return Ran(wire.status(deadline), bytes(out), bytes(wire.errors))
+            out = _drained(wire, tried, deadline)
+            return Ran(wire.status(deadline), out, bytes(wire.errors))
+    except TargetError as error:
+        kind = Unreachable if isinstance(error, Unreachable) else TargetError
+        raise kind(tried, error.seen, error.do) from None
+
+
+def _drained(wire: Wire, tried: str, deadline: float) -> bytes:
+    out = bytearray()
+    try:
+        while part := wire.read(deadline):
+            out += part
+            if len(out) > OUTPUT_LIMIT:
+                raise Late(tried)
+    except Late:
+        raise TargetError(tried, f"{len(out)} bytes and no end", "look at the host by hand") from None
+    return bytes(out)
 
 
 def _tuned(sock: Socket, **rest: object) -> paramiko.Transport:

@@ -40,12 +40,11 @@ class SshHands:
 
     def ask(self, verb: str, arguments: Sequence[str], seconds: float, tried: str = "") -> bytes:
         """Have a verb of the scripts done that only looks; see ssh_session.Session.ask. After a broken connection: once more."""
+        session = self._link.session()
         try:
+            return session.ask(verb, arguments, seconds, tried)
+        except Unreachable:  # the connection, or the shell on it, ended in the middle
             return self._link.session().ask(verb, arguments, seconds, tried)
-        except Unreachable:
-            if self._link.alive():  # it answers, and says no
-                raise
-        return self._link.session().ask(verb, arguments, seconds, tried)
 
     def _change(self, tried: str, verb: str, arguments: Sequence[str]) -> bytes:
         """As `ask`, never twice: whether it was done before the connection broke is for the next look to say."""

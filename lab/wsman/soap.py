@@ -113,7 +113,7 @@ def _named(header: ElementTree.Element, group: str, one: str) -> dict[str, str]:
 
 
 def _envelope_size(text: str) -> int:
-    """DSP0226 7.2: below 8 KB is refused."""
+    """DSP0226: fewer than 8192 octets may be refused, and are."""
     if not re.fullmatch(r"[0-9]{0,9}", text) or int(text or 153600) < 8192:
         raise Fault(2150858878, "w:EncodingLimit", "The header MaxEnvelopeSize is too small or no number.")
     return int(text or 153600)

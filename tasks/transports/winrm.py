@@ -24,7 +24,8 @@ UTF8 = 65001
 # Base64 of it, in an envelope, stays below 150 KB: the limit of Windows before 2012.
 PIECE = 96 << 10
 OUTPUT_LIMIT = 512 << 20
-GRACE = 10.0
+# Seconds to delete a shell in, when the call's own time is over.
+GRACE = 5.0
 Each = Callable[[bytes], None]
 
 
@@ -143,12 +144,18 @@ class Client:
 
 @contextlib.contextmanager
 def _shell(wire: Wire) -> Iterator[str]:
-    """A remote shell for one `with` block. It is deleted at the end; what hinders that does not hide what happened in it."""
+    """A remote shell for one `with` block. It is deleted at the end; what hinders that does not hide what happened in it.
+
+    A host that went away gets a few seconds for it: Windows ends an idle shell by itself, after two hours.
+    """
     shell = wire.patiently(lambda: wire.open_shell(codepage=UTF8))
+    well = False
     try:
         yield shell
+        well = True
     finally:
-        wire.until = max(wire.until, time.monotonic() + GRACE)
+        if not well or wire.left() < GRACE:
+            wire.until = time.monotonic() + GRACE
         with contextlib.suppress(HemostatError), explained(wire, "delete the remote shell"):
             wire.close_shell(shell, close_session=False)
 

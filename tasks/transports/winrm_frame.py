@@ -112,7 +112,7 @@ def blocked(status: int, printed: bytes, err: bytes) -> str:
     """
     if printed.removeprefix(BOM).startswith(b"LANGUAGE ") or b"ConstrainedLanguage" in err:
         return "PowerShell is in constrained language mode there (AppLocker or WDAC)"
-    if status and err.strip() and b"CLIXML" not in err:
+    if status and err.strip() and not printed.strip() and b"CLIXML" not in err:
         return f"powershell.exe does not start there: {told(err)}"
     return ""
 

@@ -1,12 +1,13 @@
 """One WinRM session: pywinrm's Protocol with pins, own deadlines and recovery of a dropped connection. Knows no script and no file.
 
-pywinrm 0.5's own defaults are not kept where they lose: the environment's proxies, a fixed small envelope, endless polling, a sealed
-connection that is not opened anew (diyan/pywinrm issues 147, 283). A message that is sent again keeps its MessageID, so that the host
-answers with what it answered before (MS-WSMV 3.1.4.1; pypsrp relies on it too).
+pywinrm 0.5's own ways are not kept where they lose (its transport.py and protocol.py): the environment's proxies, a fixed small envelope,
+endless polling, a sealed connection that is not opened anew, a session that a failed login leaves behind unsealed. A message that is sent
+again keeps its MessageID, so that the host answers with what it answered before (pypsrp's Receive relies on it too).
 """
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import time
 from collections.abc import Callable
@@ -61,7 +62,10 @@ class Pinned(HTTPAdapter):
 
 
 class Line(Transport):
-    """pywinrm's transport, with a word before the first request of each new session, sealed or not."""
+    """pywinrm's transport, with a word before the first request of each new session, sealed or not.
+
+    A session whose login failed is dropped: pywinrm would keep it, and send the next message over it in the clear.
+    """
 
     def __init__(self, prepare: Callable[[requests.Session], None], *args: Any, **more: Any) -> None:
         self._prepare = prepare
@@ -69,10 +73,19 @@ class Line(Transport):
 
     def build_session(self) -> requests.Session:
         fresh = self.session is None
-        session = super().build_session()
+        try:
+            session = super().build_session()
+        except BaseException:
+            self.forget()
+            raise
         if fresh and self.encryption is None:
             self._prepare(session)
         return session
+
+    def forget(self) -> None:
+        """Close the session and drop its seal."""
+        self.close_session()
+        self.encryption = None
 
     def setup_encryption(self, session: requests.Session) -> None:
         self._prepare(session)
@@ -102,6 +115,7 @@ class Wire(Protocol):
             "cert_pem": _file(host.winrm.client_certificate),
             "cert_key_pem": _file(host.winrm.client_key),
             "ca_trust_path": None,  # not the environment's; `_prepare` says which
+            "message_encryption": "auto" if host.winrm.tls else "always",
         }
         super().__init__(address(host), transport=auth, **login)
         self.transport: Line = Line(self._prepare, address(host), auth_method=auth, proxy=None, **login)
@@ -167,13 +181,12 @@ class Wire(Protocol):
 
     def _look(self, response: requests.Response, **_: object) -> None:
         self.seen = response
-        if date := response.headers.get("Date"):
-            self.skew = parsedate_to_datetime(date).timestamp() - time.time()
+        with contextlib.suppress(ValueError, TypeError):  # a Date that is none, or is not there
+            self.skew = parsedate_to_datetime(response.headers.get("Date", "")).timestamp() - time.time()
 
     def reset(self) -> None:
         """Forget the connection and its seal; the next message opens a new one."""
-        self.transport.close_session()
-        self.transport.encryption = None
+        self.transport.forget()
 
     def patiently(self, call: Callable[[], T]) -> T:
         """Ask again, twice, when the host says that it is busy or that a quota is used up. Each time a new message."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from base64 import b64encode
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +12,9 @@ import pytest
 
 from lab.wsman import Account, Cut, Faults, made
 from tasks.model import ConfigError, TargetError, Unreachable
-from tasks.transports.winrm_frame import Blocked, framed, packed
+from tasks.transports.winrm_frame import Blocked
 from tasks.transports.winrm_wire import HAVE_CREDSSP, HAVE_KERBEROS, Wire, address
 from tests.transports.winrm_house import ECHO, EMIT, FAIL, PASSWORD, SLOW, USER, client, inventory, listening
-from tests.transports.winrm_tap import Tap
 
 pytestmark = pytest.mark.lab
 ROUND = ["Create", "Command", "Send", "Receive", "Signal", "Delete"]
@@ -36,30 +33,6 @@ def test_a_script_and_its_answer(tmp_path: Path, tls: bool) -> None:
         assert json.loads(answer) == {"path": "C:\\文档\\'; exit #"}
         assert server.log == ROUND
         assert server.service.shells == {}
-
-
-def test_nobody_on_the_wire_reads_along(tmp_path: Path) -> None:
-    """On http every message is sealed: what stands in the messages in the clear is nowhere in the bytes that pass."""
-    plain = bytearray()
-    with listening(tmp_path) as server, closing(Tap(server.port)) as tap:
-        real = server.service.handle
-
-        def kept(data: bytes, user: str) -> tuple[str, int, bytes]:
-            action, status, answer = real(data, user)
-            plain.extend(data + answer)
-            return action, status, answer
-
-        server.service.handle = kept
-        with client(server, host=replace(inventory(server), port=tap.address[1])) as windows:
-            windows.run_script(ECHO, b'{"the argument": 1}')
-            netstat = windows.run_console("netstat -ano").out
-    assert tap.seen.count(b"application/HTTP-SPNEGO-session-encrypted") > 20
-    whole = [packed(ECHO, b'{"the argument": 1}'), framed(b'{"the argument": 1}'), netstat]
-    for text in (b"Envelope", b"ShellId", b"powershell.exe", b"netstat", b"MessageID", *map(b64encode, whole)):
-        assert text in plain
-        assert text not in tap.seen
-    for form in ("utf-8", "utf-16-le"):
-        assert PASSWORD.encode(form) not in tap.seen
 
 
 def test_eight_requests_for_a_long_script_and_a_megabyte(tmp_path: Path) -> None:

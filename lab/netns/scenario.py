@@ -5,7 +5,6 @@ A scenario's name is its file's, in lab/scenarios/. Unknown keys and wrong value
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -69,7 +68,7 @@ class Scenario:
     firewalls: tuple[Platform, ...] = ("linux", "frr")
     interval: Annotated[float, Range(0.1, 30)] = 0.5
     verdict: Literal["confirmed", "unsure", "rejected"] = "confirmed"
-    outcomes: Mapping[Step, Outcome] = field(default_factory=dict)
+    outcomes: dict[Step, Outcome] = field(default_factory=dict)
     survive: tuple[FilePath, ...] = ()
     left: tuple[FilePath, ...] = ()
     within: Within = Within()

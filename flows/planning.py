@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from tasks import decide, guards
 from tasks.block import ask_for
 from tasks.case import Request, to_remote
 from tasks.firewalls import Entry, Firewall, load
-from tasks.model import HemostatError, Outcome, Refused, Verdict
+from tasks.model import Approval, Consent, HemostatError, Outcome, Refused, Verdict
 from tasks.own_path import effective_own_path
 from tasks.secrets import resolve
 from tasks.settings import Host, Site
@@ -35,7 +36,8 @@ class DevicePlan:
 class Shown:
     """What a run would find and do; `refused` is the guard's answer, empty if it would pass.
 
-    `outcome` is how the block would end: refused, else as the first device that could not be blocked on, else done.
+    `outcome` is how the block would end: refused, else as the first device that could not be blocked on, else done. `itself` are the
+    playbook's words on what is done on the host itself.
     """
 
     host: str
@@ -45,19 +47,34 @@ class Shown:
     verdict: Verdict | None
     devices: tuple[DevicePlan, ...]
     outcome: Outcome
+    itself: tuple[str, ...] = ()
 
 
 def plan(site: Site, request: Request) -> Shown:
     """Look and tell. A refused remote is not asked about on any device."""
     refused = _refused(site, request)
     devices = () if refused else tuple(_device(site, request, site.host(name)) for name in request.host.firewalls)
-    outcome = Outcome.REFUSED if refused else _outcome(devices)
+    itself = () if refused else tuple(_itself(request))
+    outcome = Outcome.REFUSED if refused else _outcome(devices, request.playbook.block.on_host)
     verdict = _verdict(site, request)
-    return Shown(request.host.name, str(request.remote), request.playbook.name, refused, verdict, devices, outcome)
+    return Shown(
+        request.host.name, str(request.remote), request.playbook.name, refused, verdict, devices, outcome, itself
+    )
 
 
-def _outcome(devices: tuple[DevicePlan, ...]) -> Outcome:
-    nowhere = Outcome.DONE if devices else Outcome.FAILED
+def _itself(request: Request) -> Iterator[str]:
+    playbook, host = request.playbook, request.host.name
+    if playbook.block.on_host:
+        yield f"{host} itself would deny {request.remote.address} too (nftables, else iptables)"
+    if (rule := playbook.approval(Consent.ISOLATE)) is not Approval.NEVER:
+        reverts = f"by itself after {playbook.isolate.revert_after} s unless a new connection gets through"
+        yield f"{host} would be isolated ({rule}); it ends that {reverts}"
+    if playbook.collect.memory is not Approval.NEVER:
+        yield f"the memory of suspicious processes would be copied ({playbook.collect.memory})"
+
+
+def _outcome(devices: tuple[DevicePlan, ...], on_host: bool) -> Outcome:
+    nowhere = Outcome.DONE if devices or on_host else Outcome.FAILED
     return next((d.outcome for d in devices if not d.outcome.finished), nowhere)
 
 
@@ -106,7 +123,9 @@ def show(out: Console, shown: Shown) -> None:
         else "the host could not be looked at"
     )
     out.print(line(f"host: {verdict}"))
-    if not (shown.devices or shown.refused):
+    for text in shown.itself:
+        out.print(line(text))
+    if not (shown.devices or shown.refused or shown.outcome is Outcome.DONE):
         out.print(
             line(f"{shown.host} has no firewall in the inventory: nothing can be blocked; add firewalls: [NAME]", "red")
         )

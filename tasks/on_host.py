@@ -51,11 +51,21 @@ def block(case: Case, action: Action) -> tuple[Receipt | None, Check]:
     """Deny the remote on the victim and re-read it. What fails there does not undo what the firewalls deny."""
     name, expected = f"rule in {case.host.name} itself", "the host's own filter denies the remote"
     try:
+        _linux(case)
         receipt = _perform(case, Step.BLOCK, action)
     except HemostatError as error:
         case.record("note", about=action.id, text=str(error))
         return None, Check(name, expected, error.seen or str(error), Result.UNKNOWN)
     return receipt, Check(name, expected, receipt.seen, Result.PASS)
+
+
+def _linux(case: Case) -> None:
+    if case.host.platform == "windows":
+        raise Refused(
+            "platform",
+            f"{case.host.name} is a Windows host, and its own packet filter is not spoken to",
+            "block it on the firewalls",
+        )
 
 
 def _perform(case: Case, step: str, action: Action) -> Receipt:
@@ -122,6 +132,7 @@ def _reverts(case: Case) -> str:
 
 def _planned(case: Case) -> list[Action]:
     """The acts, with what is spared: asked before anything is dropped, for afterwards nothing answers."""
+    _linux(case)
     hands, rule, policy = case.hands(), case.playbook.isolate, case.site.policy
     if hands.root != "/":
         raise Refused(

@@ -1,0 +1,119 @@
+"""Host block and isolation over real SSH on the range's victim: what the C2 hears, the control host misses, a killed runner leaves."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from flows import engine
+from lab.netns.range import Range
+from tasks import on_host, site, undo
+from tasks.case import Case, Request, opened, reopened
+from tasks.model import Approval, Consent, Mode, Outcome, Remote, Step
+from tests.containment.conftest import REPO, until
+from tests.range.ground import MARKS, chosen, running
+
+pytestmark = MARKS
+REVERT = 15
+# The runner dies where it hurts most: the host is cut off, and no new connection has proved anything yet.
+DYING = """
+import sys, time
+from pathlib import Path
+from tasks.transports.ssh_hands import SshHands
+from tests.containment.test_over_ssh import respond
+def renew(*_):
+    print("cut off", flush=True)
+    time.sleep(60)
+SshHands.renew = renew
+respond(Path(sys.argv[1]))
+"""
+
+
+def respond(folder: Path) -> tuple[Path, Outcome]:
+    """Confirm and block, as a run does first; the incident's folder and how block ended."""
+    known = site.load(folder / "site")
+    remote = Remote.parse((folder / "remote").read_text())
+    request = Request(known.host("victim"), remote, known.playbook("drill"), "anna", Mode.DRILL)
+    with opened(folder / "reports", known, request) as case:
+        engine.run(case, engine.Nobody(), until=Step.BLOCK)
+        return case.folder, case.state.ends[Step.BLOCK].outcome
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Range, Path]]:
+    """The range with a playbook that denies on the host and isolates it."""
+    folder = tmp_path_factory.mktemp("ground")
+    with running(folder, chosen("keepalive")) as made:
+        (folder / "remote").write_text(str(made.remote))
+        path, yaml = folder / "site/playbooks/drill.yaml", YAML()
+        content = yaml.load(path)
+        content["block"]["on_host"] = True
+        content["isolate"] = {"revert_after": REVERT}
+        content["approvals"]["isolate"] = "auto"
+        with path.open("w") as file:
+            yaml.dump(content, file)
+        yield made, folder
+
+
+def rules(made: Range) -> str:
+    return made.run("victim", "nft", "list", "ruleset")
+
+
+def quiet(made: Range, seconds: float = 1.0) -> bool:
+    """Does the C2 hear nothing for that long?"""
+    before = len(made.c2_messages())
+    time.sleep(seconds)
+    return len(made.c2_messages()) == before
+
+
+def take_back(case: Case, *steps: str) -> list[bool]:
+    case.record("override", word="unverified", by="anna", reason="a test")
+    return [u.back for u in undo.run(case, steps, Approval.AUTO)]
+
+
+def test_isolated_over_ssh_and_let_go_again(ground: tuple[Range, Path]) -> None:
+    """By a new login's proof; the C2 hears nothing, the control host misses nothing, and the undo leaves no rule of ours."""
+    made, folder = ground
+    before, lost = rules(made), made.control()[1]
+    incident, outcome = respond(folder)
+    with reopened(incident) as case:
+        checks = {c.name: c for _, c in case.state.checks}
+        assert outcome is Outcome.DONE, case.state.ends[Step.BLOCK]
+        assert checks["rule in victim itself"].result == "pass"
+        assert checks["isolation of victim"].result == "pass"
+        assert quiet(made)
+        assert [c.result for c in on_host.again(case)] == ["pass", "pass"]
+        assert all(take_back(case, Consent.ISOLATE))
+        assert "isolation" not in rules(made)
+        assert quiet(made)
+        assert all(take_back(case, Consent.BLOCK))
+    assert rules(made) == before
+    assert made.control()[1] == lost
+
+
+def test_a_killed_runner_leaves_the_host_reachable(ground: tuple[Range, Path]) -> None:
+    """kill -9 with the host cut off: the switch, which no connection holds, ends it; the next run goes on from the journal."""
+    made, folder = ground
+    assert until(lambda: not quiet(made, 0.3), 20), "the beacon did not come back"
+    with subprocess.Popen(
+        [sys.executable, "-c", DYING, str(folder)], cwd=REPO, stdout=subprocess.PIPE, text=True
+    ) as runner:
+        assert runner.stdout is not None
+        assert runner.stdout.readline() == "cut off\n"
+        runner.kill()
+    assert "policy drop" in rules(made)
+    assert until(lambda: "hemostat_isolation" not in rules(made), REVERT + 3), "the dead-man's switch did nothing"
+    assert "hemostat_host" in rules(made)
+    incident = sorted((folder / "reports").iterdir())[-1]
+    with reopened(incident) as case:
+        case.record("step.redo", step=Step.BLOCK, by="anna", reason="")
+        assert engine.run_step(case, Step.BLOCK, engine.Nobody()).outcome is Outcome.DONE
+        assert [c.result for c in on_host.again(case)] == ["pass", "pass"]
+        assert all(take_back(case, Consent.ISOLATE, Consent.BLOCK))
+    assert "hemostat" not in rules(made)

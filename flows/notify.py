@@ -33,7 +33,7 @@ CONNECT_WITHIN = 5.0
 ANSWER_WITHIN = 10.0
 ANSWER_BYTES = 1 << 16
 # Seconds between two attempts, doubled each time.
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0
+FIRST_PAUSE, LONGEST_PAUSE, LONGEST_OBEYED = 1.0, 300.0, 3600.0
 GIVE_UP_AFTER = 86_400.0
 # Seconds between two looks at all journals: incidents of the command line are told, too.
 LOOK_EVERY = 10.0
@@ -216,4 +216,4 @@ def post(url: str, made: Message) -> tuple[int, bytes, float]:
             if time.monotonic() > deadline or len(body) > ANSWER_BYTES:
                 raise TimeoutError
     after = answer.headers.get("retry-after", "")
-    return answer.status_code, body, min(float(after), LONGEST_PAUSE) if after.isascii() and after.isdigit() else 0.0
+    return answer.status_code, body, min(float(after), LONGEST_OBEYED) if after.isascii() and after.isdigit() else 0.0

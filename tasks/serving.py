@@ -48,7 +48,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """One outgoing webhook. `url` is a reference, for such URLs are secrets; `secret` signs for feishu and dingtalk."""
+    """One outgoing webhook. `url` is a reference, for such URLs are secrets; `secret` signs for json, feishu and dingtalk."""
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
 

@@ -21,6 +21,11 @@ def faults(site: Site) -> Iterator[Fault]:
     for name, sender in site.serve.senders.items():
         yield from _sender(name, sender, site)
     yield from _people(site.serve)
+    for name, notify in site.serve.notify.items():
+        if not notify.url:
+            yield Fault(
+                FILE, ("notify", name), f"{name}: give it a url, a reference as env:NAME: such a URL is a secret"
+            )
     yield from listening(site.serve)
 
 

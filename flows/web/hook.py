@@ -106,10 +106,14 @@ class Desk:
     async def _post(self, request: Request, source: str, shown: Credentials) -> JSONResponse:
         """Who is it, may it come, what does it send? A body is read only for who has a token, or a signature of now."""
         known = await run_in_threadpool(self._by_token, source, shown)
-        if known is None:
+        if known:
+            self._may_come(known)
+        elif shown.signature and self.senders.may_sign(source):
             _signed_now(shown, self.clock())
         else:
-            self._may_come(known)
+            raise _unknown(
+                "no sender of this source has this token", "send the sender's token: Authorization: Bearer …"
+            )
         bodies.check_content(request, media(source))
         raw = await bodies.whole(request)
         url = self.context.serve.public_url or str(request.base_url)
@@ -146,8 +150,6 @@ class Desk:
 
 
 def _signed_now(shown: Credentials, now: float) -> None:
-    if not shown.signature:
-        raise _unknown("no sender of this source has this token", "send the sender's token: Authorization: Bearer …")
     if not fresh(shown.timestamp, now):
         raise _unknown(
             "X-Hemostat-Timestamp is no time of the last minutes", "sign the Unix time of now; compare the clocks"

@@ -115,8 +115,9 @@ def example(source: str) -> dict[str, Json]:
 
 def description(source: str) -> str:
     """What the source's file says of itself, and how its bodies are taken."""
-    told = str(alerts.load(source).__doc__).strip()
-    return f"{told}\n\n{_HOW}"
+    first, _, rest = str(alerts.load(source).__doc__).strip().partition("\n")
+    # What the file itself may know is its readers' business, not a sender's.
+    return f"{first.partition(' Knows ')[0]}\n{rest}\n\n{_HOW}"
 
 
 def request(source: str, media: tuple[str, ...]) -> dict[str, Json]:

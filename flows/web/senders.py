@@ -23,18 +23,14 @@ WINDOW = 300.0
 Named = tuple[str, Sender]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """What came with a request; nothing of it may be logged."""
+    """What came with a request; nothing of it may be logged, so that it shows nothing of itself."""
 
     bearer: str = ""
     url: str = ""
     signature: str = ""
     timestamp: str = ""
-
-    @property
-    def signed(self) -> bool:
-        return bool(self.signature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +57,10 @@ class Senders:
             ):
                 found = name, sender
         return found
+
+    def may_sign(self, source: str) -> bool:
+        """Is there a sender of the source with a secret to sign with?"""
+        return any(sender.hmac for _, sender in self._of(source))
 
     def _of(self, source: str) -> list[Named]:
         return [(name, sender) for name, sender in self.known.items() if sender.source == source]

@@ -36,7 +36,7 @@ _SYSTEM = (
     "/snap/",
     "/var/lib/",
 )
-_FRESH = 14 * 86400.0
+_FRESH, _FEW = 14 * 86400.0, 4
 # Added when the file was changed near the beacon's start.
 _RECENT = 25
 
@@ -45,11 +45,14 @@ def judge(snapshot: Snapshot, context: Context) -> list[Finding]:
     """The gravest reason of each file; what `files` told already is left out."""
     told = {file.path for file in snapshot.files}
     rows = [row for row in snapshot.privileges if row.path not in told and context.inside(row.path)]
-    found = [(row, max(_signs(row, context), key=lambda sign: sign.score, default=None)) for row in rows]
+    fresh = [row for row in rows if context.now - row.changed < _FRESH]
+    # Many at once are an installation.
+    alone = {row.path for row in fresh} if len(fresh) <= _FEW else set()
+    found = [(row, max(_signs(row, row.path in alone, context), key=lambda s: s.score, default=None)) for row in rows]
     return [_finding(row, sign, snapshot, context) for row, sign in found if sign]
 
 
-def _signs(row: Privilege, context: Context) -> Iterator[Sign]:
+def _signs(row: Privilege, fresh: bool, context: Context) -> Iterator[Sign]:
     own = context.own(row.path)
     strong = (
         row.gives == "root" if row.kind == "setuid" else row.kind == "capability" and bool(_STRONG.search(row.gives))
@@ -64,7 +67,7 @@ def _signs(row: Privilege, context: Context) -> Iterator[Sign]:
         yield Sign(f"{gives}, outside of where programs are installed", 60, attack)
     if strong and row.kind == "capability" and not _USUAL.match(own):
         yield Sign(gives, 40, attack)
-    if strong and context.now - row.changed < _FRESH:
+    if strong and fresh:
         yield Sign(f"{gives}, and was changed in the last 14 days (an upgrade does that, too)", 20, attack)
 
 

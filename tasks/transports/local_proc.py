@@ -132,6 +132,13 @@ def _how(proc: Path, pid: int) -> str:
     return "it runs, but a listing of /proc leaves it out" if group == str(pid) else ""
 
 
+def container(proc: Path, pid: int) -> str:
+    """What container the process is in by its control group; empty for the host itself, or when it is gone."""
+    with suppress(OSError):
+        return linux_proc.container((proc / str(pid) / "cgroup").read_text(errors="surrogateescape"))
+    return ""
+
+
 def hides_others() -> bool:
     """True when /proc is mounted with hidepid: others' processes are not listed for us."""
     return linux_proc.hides_others(Path("/proc/self/mountinfo").read_text(errors="replace"))

@@ -13,7 +13,6 @@ import psutil
 
 from tasks.facts import Process
 from tasks.model import TargetError
-from tasks.transports import linux_proc
 from tasks.transports import local_proc as procfs
 from tasks.transports.local_files import hash_of, opened, read, user
 
@@ -39,13 +38,7 @@ def _one(proc: Path, pid: int, hidden: str) -> Process | None:
     except psutil.NoSuchProcess:
         # psutil reads through the mount that covers the process, the clone below it.
         return _by_proc(proc, pid, "psutil lists it, but cannot look at it") if _lives(proc, pid) else None
-    return _with_exe(proc, replace(shown, container=_container(proc, pid))) if shown else None
-
-
-def _container(proc: Path, pid: int) -> str:
-    with suppress(OSError):
-        return linux_proc.container((proc / str(pid) / "cgroup").read_text(errors="surrogateescape"))
-    return ""
+    return _with_exe(proc, replace(shown, container=procfs.container(proc, pid))) if shown else None
 
 
 def _lives(proc: Path, pid: int) -> bool:

@@ -69,9 +69,27 @@ def _held(proc: Path, socket: Connection) -> Connection:
 
 
 def _look(proc: Path, at: float, pids: set[int]) -> Sight:
-    sockets = tuple(read_tables(proc / "self" / "net", at))
+    folders = [proc / "self" / "net", *_contained(proc, pids)]
+    sockets = tuple(dict.fromkeys(c for folder in folders for c in read_tables(folder, at)))
     owners, whole = procfs.socket_owners(proc, pids)
     return Sight(sockets, owners, whole)
+
+
+def _contained(proc: Path, pids: set[int]) -> Iterator[Path]:
+    """The tables of the containers' own networks, each through one process in it; only root sees them."""
+    known = {_network(proc / "self")}
+    for pid in sorted(pids):
+        network = _network(proc / str(pid))
+        if network and network not in known and procfs.container(proc, pid):
+            known.add(network)
+            yield proc / str(pid) / "net"
+
+
+def _network(process: Path) -> str:
+    try:
+        return str((process / "ns" / "net").readlink())
+    except OSError:
+        return ""
 
 
 def read_tables(folder: Path, at: float) -> Iterator[Connection]:
@@ -79,6 +97,6 @@ def read_tables(folder: Path, at: float) -> Iterator[Connection]:
     for name, proto in _TABLES:
         try:
             text = (folder / name).read_text()
-        except FileNotFoundError:
+        except OSError:  # no IPv6, or the process whose network it is has ended
             continue
         yield from parse(text, proto, at)

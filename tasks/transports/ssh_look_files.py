@@ -174,6 +174,7 @@ def recent(ask: Ask, folders: Sequence[str], since: float, root: str = "/") -> t
     found = records(ask, "walk", arguments, 60.0 + WALK_SECONDS * len(folders), root)
     passed: Counter[tuple[str, str]] = Counter()
     metas = [m for r in of_kind(found, *ROWS) for m in walked(r, folders, since, passed)]
+    _passed_over(found, folders, passed)
     kept, left = trim(list({m.path: m for m in metas}.values()))
     if left:
         why = f"more than {MAX_REPORTED}: programs and the newest are shown first, others left out"
@@ -186,13 +187,23 @@ def recent(ask: Ask, folders: Sequence[str], since: float, root: str = "/") -> t
 def walked(record: Record, folders: Sequence[str], since: float, passed: Counter[tuple[str, str]]) -> Iterator[Meta]:
     """The files of one folder's record; what was passed over is counted."""
     top = named(record, folders)
-    reasons = {b"V": "a quarantine vault was not judged", b"C": "a folder could not be listed: Permission denied"}
-    reasons[b"D"] = "folders deeper than 6 levels were not entered"
     for row in rows(record):
-        if why := reasons.get(row[:1]):
+        if why := _REASONS.get(text(row[:1])):
             passed[top, why] += 1
         elif (seen := found_file(row)) and _worth(seen, since):
             yield seen
+
+
+_REASONS = {"V": "a quarantine vault was not judged", "C": "a folder could not be listed: Permission denied"}
+_REASONS |= {"D": "folders deeper than 6 levels were not entered"}
+
+
+def _passed_over(found: Sequence[Record], folders: Sequence[str], passed: Counter[tuple[str, str]]) -> None:
+    """What a find without -printf counts by itself."""
+    for record in of_kind(found, "deep", "shut"):
+        number = record.text.strip()
+        if number.isascii() and number.isdigit() and int(number):
+            passed[named(record, folders), _REASONS["D" if record.kind == "deep" else "C"]] += int(number)
 
 
 def rows(record: Record) -> list[bytes]:

@@ -18,9 +18,9 @@ from tasks.transports.ssh_look_records import Ask, Record, of_kind, records, uns
 # Where programs are, and where nobody should put one; bounded, so that no home or data disk is walked whole.
 FOLDERS = (
     "/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local", "/usr/lib", "/usr/libexec", "/opt", "/tmp", "/var/tmp", "/dev/shm", "/run",  # noqa: S108
-    "/home", "/root", "/var/www", "/srv", "/etc", "/var/lib",
+    "/home", "/root", "/var/www", "/srv", "/etc",
 )  # fmt: skip
-MAX_PROGRAMS = 300
+MAX_PROGRAMS, MAX_PRIVILEGES = 300, 2_000
 _MODULE = re.compile(r"^([A-Za-z0-9_]{1,64}) \d+ \d+ \S+ \S+ 0x[0-9a-f]+(?: \(([A-Z+-]+)\))?$", re.ASCII)
 _SHOWN = re.compile(r"^/sys/module/([A-Za-z0-9_]{1,64})/initstate$", re.ASCII)
 _SYMBOL = re.compile(r"^\[([A-Za-z0-9_]{1,64})\]$", re.ASCII)
@@ -92,8 +92,11 @@ def privileges(ask: Ask, root: str) -> Part:
     modes = [m for r in of_kind(found, *ROWS) for row in rows(r) if (m := found_file(row))]
     capable = dict(capabilities(found))
     metas = metas_of(ask, list(capable))
-    given = {m.path: _setuid(m, names) for m in modes}
-    return [*given.values(), *(_capable(metas[p], capable[p], names) for p in capable if p in metas)], unseen(found)
+    given = {m.path: _setuid(m, names) for m in modes[:MAX_PRIVILEGES]}
+    missed = unseen(found)
+    if len(modes) > MAX_PRIVILEGES:
+        missed.append(Unseen("files with the setuid bit", f"only {MAX_PRIVILEGES} of {len(modes)} were kept"))
+    return [*given.values(), *(_capable(metas[p], capable[p], names) for p in capable if p in metas)], missed
 
 
 def _setuid(seen: Meta, names: dict[int, str]) -> Privilege:

@@ -283,3 +283,48 @@ def test_three_hundred_processes_in_about_a_second(tmp_path, start):
         child.kill()
     assert len(ours) >= 300
     assert took < 6, f"it took {took:.1f} s (about one on an idle machine)"
+
+
+INSIDE = """
+import fcntl, socket, struct, sys
+with socket.socket() as s:
+    fcntl.ioctl(s, 0x8914, struct.pack("16sh", b"lo", 0x49))
+server = socket.create_server(("127.0.0.1", 4444))
+print("go", flush=True)
+server.accept()
+"""
+
+
+@pytest.fixture
+def cgroup():
+    """A control group as docker names them; gone afterwards."""
+    for base in (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup")):
+        folder = base / f"docker-{os.urandom(32).hex()}.scope"
+        try:
+            folder.mkdir()
+        except OSError:
+            continue
+        yield folder
+        until(lambda folder=folder: not (folder / "cgroup.procs").read_text(), "the group is not empty")
+        folder.rmdir()
+        return
+    pytest.skip("needs root and a control group of its own")
+
+
+@root_only
+def test_sockets_of_a_container(tmp_path, cgroup):
+    """A socket in a container's own network is told with its owner, and the owner with its container, by both looks."""
+    child = subprocess.Popen(["unshare", "-n", sys.executable, "-c", INSIDE], stdout=subprocess.PIPE, text=True)
+    try:
+        (cgroup / "cgroup.procs").write_text(str(child.pid))
+        assert child.stdout.readline() == "go\n"
+        for name in SHELLS:
+            ask = asker(name, tmp_path)
+            rows = [c for c in ssh_look.connections(ask) if c.pid == child.pid]
+            assert [(c.local_port, c.state, c.owner) for c in rows] == [(4444, "LISTEN", "high")], name
+            assert one(ask, child.pid).container == f"docker {cgroup.name[7:19]}"
+        assert [c.local_port for c in LocalHands().connections() if c.pid == child.pid] == [4444]
+        assert LocalHands().processes([child.pid])[0].container == f"docker {cgroup.name[7:19]}"
+    finally:
+        child.kill()
+        child.communicate()

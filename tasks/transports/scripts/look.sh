@@ -533,7 +533,10 @@ verb_walk() {
     for folder; do
         place=$((place + 1))
         { [ -d "$folder" ] && [ ! -h "$folder" ]; } || continue
-        if [ $FIND = gnu ]; then walked; else plainly "$folder" -maxdepth 6; fi
+        if [ $FIND = gnu ]; then walked; else
+            plainly "$folder" -maxdepth 6
+            passed_over
+        fi
         late $? "$folder"
     done
     rec end
@@ -552,6 +555,15 @@ plainly() {
     bounded "$seconds" find "$@" -xdev -type f -path '*[[:cntrl:]]*' -exec stat -c 'P%f %u %s %Y %Z %d %i' {} \; -print0 2>/dev/null
     rec "rows $place"
     bounded "$seconds" find "$@" -xdev -type f ! -path '*[[:cntrl:]]*' -exec stat -c 'P%f %u %s %Y %Z %d %i %n' {} + 2>/dev/null
+}
+
+# passed_over: how many folders were too deep or closed.
+passed_over() {
+    rec "deep $place"
+    bounded "$seconds" find "$folder" -xdev -mindepth 6 -maxdepth 6 -type d -print0 2>/dev/null | tr -dc '\000' | wc -c
+    rec "shut $place"
+    why=$(bounded "$seconds" find "$folder" -xdev -maxdepth 5 -type d 2>&1 >/dev/null)
+    printf '%s\n' "$why" | grep -c 'Permission denied'
 }
 
 # --- the system around the processes ---

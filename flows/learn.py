@@ -77,18 +77,12 @@ def _certificate(host: Host) -> Seen:
 
 
 def _compare(host: Host, key: paramiko.PKey) -> tuple[Literal["pinned", "in known_hosts", "new", "changed"], str]:
-    if host.host_key:
-        pin = ssh_keys.pinned_key(host)
-        return ("pinned", "") if pin == key else ("changed", ssh_keys.shown(pin))
-    client = paramiko.SSHClient()
-    client.load_system_host_keys()
-    entries = client._system_host_keys.lookup(ssh_keys.known_hosts_name(host))  # type: ignore[attr-defined]
-    if not entries:
+    known = ssh_keys.known(host)
+    if not known:
         return "new", ""
-    same = entries.get(key.get_name())
-    if same == key:
-        return "in known_hosts", ""
-    return "changed", ssh_keys.shown(same or next(iter(entries.values())))
+    if known.get(key.get_name()) == key:
+        return ("pinned" if host.host_key else "in known_hosts"), ""
+    return "changed", ssh_keys.shown(known.get(key.get_name()) or next(iter(known.values())))
 
 
 def pin(folder: Path, seen: Seen) -> None:

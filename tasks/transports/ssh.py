@@ -26,6 +26,8 @@ KEEPALIVE = 15
 KEX = ("curve25519-sha256@libssh.org", "curve25519-sha256")
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 
+_SIGNED = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}
+
 # paramiko's thread logs what it also raises; the message that people get is the raised one.
 logging.getLogger("paramiko.transport").addHandler(logging.NullHandler())
 
@@ -153,6 +155,10 @@ def shown_key(host: Host, secret: Resolve, site: Site | None) -> paramiko.PKey:
         sock = stack.enter_context(_path(stack, host, secret, site))
         transport = _tuned(sock)
         stack.callback(transport.close)
+        # A server has a key of each type: what is known is held against its own kind (RFC 8332: RSA's).
+        options = transport.get_security_options()
+        wanted = [name for kind in ssh_keys.known(host) for name in _SIGNED.get(kind, (kind,))]
+        options.key_types = _first(wanted, options.key_types)
         with explained(host):
             transport.start_client(timeout=host.timeout)
             return transport.get_remote_server_key()

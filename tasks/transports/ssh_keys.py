@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 from collections.abc import Callable
 from io import StringIO
@@ -74,6 +75,17 @@ def trust(client: paramiko.SSHClient, host: Host) -> None:
         client.get_host_keys().add(known_hosts_name(host), pin.get_name(), pin)
     else:
         client.load_system_host_keys()
+
+
+def known(host: Host) -> dict[str, paramiko.PKey]:
+    """The keys by type that are known of a host: the pinned one, or without a pin what the user's known_hosts has."""
+    if host.host_key:
+        pin = pinned_key(host)
+        return {pin.get_name(): pin}
+    file = paramiko.HostKeys()
+    with contextlib.suppress(OSError):
+        file.load(str(Path("~/.ssh/known_hosts").expanduser()))
+    return dict(file.lookup(known_hosts_name(host)) or {})
 
 
 def changed(host: Host, got: paramiko.PKey, expected: paramiko.PKey) -> Unreachable:

@@ -85,7 +85,9 @@ class Wire:
     def ready(self, deadline: float) -> bool:
         """Wait for anything, and say whether standard output has more, or has ended; errors as `read`."""
         with broken(self.where):
-            select.select([self.channel], [], [], self._left(deadline))
+            waiting = select.poll()  # a select fails beyond 1024 descriptors
+            waiting.register(self.channel.fileno(), select.POLLIN)
+            waiting.poll(1000 * self._left(deadline))
             self._errors()
             return bool(self.channel.recv_ready() or self.channel.eof_received or self.channel.closed)
 

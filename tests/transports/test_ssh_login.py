@@ -74,6 +74,21 @@ def test_an_unknown_host_key(server, monkeypatch, tmp_path):
         hands.stat("/")
 
 
+@pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
+def test_host_keys_of_other_types(servers, kind):
+    """A pin of any type is held against the host's key of that type; --learn shows that one, not the first that is offered."""
+    with Server(servers("dash").folder.parent / f"key-{kind}", kind=kind) as server:
+        new_key(server.folder / "second")
+        config = server.folder / "sshd_config"
+        config.write_text(f"HostKey {server.folder}/second\n{config.read_text()}")
+        server.stop()
+        server.start()
+        with reached(server.host()) as hands:
+            assert hands.stat("/") is not None
+        assert ssh_keys.line(ssh.shown_key(server.host(), no_secret, NOWHERE)) == server.host_key
+        assert ssh.shown_key(server.host(host_key=""), no_secret, NOWHERE).get_name() == "ssh-ed25519"
+
+
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
 def test_private_keys_of_every_type(server, kind, tmp_path):
     """Each type that OpenSSH makes opens the host, without a passphrase and with one; a wrong or missing one is told."""

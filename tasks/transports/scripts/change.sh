@@ -148,28 +148,6 @@ verb_signal() {
     in_the_open "$2" signal_one "$@"
 }
 
-# in_the_open PID FUNCTION [ARGUMENT]...: call it where /proc/PID is the kernel's own.
-in_the_open() {
-    shown=$1
-    shift
-    if covered "$shown"; then
-        uncovered "$@"
-        status=$?
-        [ "$status" != 99 ] || refuse 1 "a mount over /proc/$shown hides it, and uncovering needs root and unshare"
-        return "$status"
-    fi
-    "$@"
-}
-
-covered() {
-    while read -r _ _ _ _ on _; do
-        case $on in
-            "/proc/$1" | "/proc/$1/"*) return 0 ;;
-        esac
-    done </proc/self/mountinfo
-    return 1
-}
-
 signal_one() {
     root=$1 pid=$2 created=$3 number=$4
     same_process "$pid" "$created" || { echo gone && return 0; }

@@ -97,8 +97,8 @@ with_file() {
     path=$1
     shift
     if is_kernel_link "$path"; then
-        [ -e "$path" ] || [ -L "$path" ] || refuse 1 "No such file or directory"
-        { on_file "$@"; } 3<"$path"
+        owner=${path#/proc/}
+        in_the_open "${owner%/exe}" with_program "$path" "$@"
         return
     fi
     seen=$(identity "$path") || exit 1
@@ -106,6 +106,13 @@ with_file() {
         refuse 1 "it is no regular file"
     fi
     { same_file "$seen" && on_file "$@"; } 3<"$path"
+}
+
+with_program() {
+    path=$1
+    shift
+    [ -L "$path" ] || refuse 1 "No such file or directory"
+    { on_file "$@"; } 3<"$path"
 }
 
 same_file() {
@@ -170,6 +177,28 @@ uncovered() {
     # shellcheck disable=SC2016,SC2154 # expanded there; `script` is all of this text, left by the bootstrap
     printf '%s\n' "$script" |
         unshare -m sh -c 'mount -t proc proc /proc || exit 99; script=$(cat); eval "$script"; "$@"' sh "$@"
+}
+
+# in_the_open PID FUNCTION [ARGUMENT]...: call it where /proc/PID is the kernel's own.
+in_the_open() {
+    shown=$1
+    shift
+    if covered "$shown"; then
+        uncovered "$@"
+        status=$?
+        [ "$status" != 99 ] || refuse 1 "a mount over /proc/$shown hides it, and uncovering needs root and unshare"
+        return "$status"
+    fi
+    "$@"
+}
+
+covered() {
+    while read -r _ _ _ _ on _; do
+        case $on in
+            "/proc/$1" | "/proc/$1/"*) return 0 ;;
+        esac
+    done </proc/self/mountinfo
+    return 1
 }
 
 came_from=$1

@@ -86,8 +86,8 @@ def _serve(asked: Asked, serve: Serve, listener: socket.socket, out: Console) ->
     worker.subscribe(notifier.tell)
     import_module("netmiko")  # half a second that the first alert shall not wait for
     web = _uvicorn(serve, context)
+    keeper.start()  # before the worker, whose own process must know Prefect's address
     worker.start()
-    keeper.start()
     notifier.start()
     _greet(out, serve, listener, asked)
     if server:

@@ -1,7 +1,8 @@
 """The runner inside `hemostat serve`: threads that work on incidents at once. Knows inbox, lanes and launches; must not know HTTP.
 
-A new alert wakes an urgent lane, without any poll: confirm and block. All later steps run in lanes of their own, so that none of them is
-ever in the way of another incident's block. Prefect shows a few runs live and all others afterwards, and holds none up.
+A new alert wakes an urgent lane, without any poll: confirm and block. All later steps have lanes and a process of their own
+(flows/backroom.py), so that none of them is ever in the way of another incident's block. Prefect shows a few runs live and all others
+afterwards, and holds none up.
 
 What is to be done is never kept here: it follows from the inbox and the journals, which a new process reads at its start.
 """
@@ -16,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows import engine, orders
+from flows.backroom import Backroom
 from flows.events import Event, Teller
 from flows.inbox import Entry, Inbox, Kind
 from flows.lanes import Lane, Lanes, Work
-from flows.launch import Launch, Pages, carry_on, urgent
+from flows.launch import Launch, Pages, urgent
 from tasks import site as sites
 from tasks.case import Case, Request, incidents, load_state, opened, reopened
 from tasks.journal import NAME, first_data
@@ -31,7 +33,6 @@ THREADS: Mapping[Lane, int] = {Lane.URGENT: 8, Lane.LATER: 8, Lane.SHOW: 1}
 LIVE = 1
 RETRY_AT_MOST = 60.0
 SHOW_AGAIN = 5.0
-ANSWERS_WITHIN = 2.0
 
 
 @dataclass(slots=True)
@@ -49,6 +50,7 @@ class Worker:
     inbox: Inbox
     prefect: Pages | None = None
     lanes: Lanes = field(default_factory=Lanes)
+    _backroom: Backroom = field(init=False)
     _launches: dict[str, Launch] = field(default_factory=dict)
     _troubles: dict[str, tuple[int, str]] = field(default_factory=dict)
     _threads: list[threading.Thread] = field(default_factory=list)
@@ -58,10 +60,14 @@ class Worker:
     _repeated: set[str] = field(default_factory=set)
     _resting: threading.Event = field(default_factory=threading.Event)
 
+    def __post_init__(self) -> None:
+        self._backroom = Backroom(self.reports, lambda event, incident: self._tell(event, self.reports / incident))
+
     # --- life --------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Go on with everything that is unfinished, and take what comes."""
+        self._backroom.open()
         for name in dict.fromkeys((*self.inbox.unfinished(), *(o.incident for o in self.inbox.pending()))):
             self._put(name, rank=1 if self._is_open(name) else 0)
         for lane, count in THREADS.items():
@@ -82,9 +88,11 @@ class Worker:
         self.lanes.close()
         for launch in tuple(self._launches.values()):
             launch.rest.set()
+        self._backroom.rest()
         deadline = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        self._backroom.close()
         return not any(thread.is_alive() for thread in self._threads)
 
     @property
@@ -109,6 +117,7 @@ class Worker:
         launch = self._launches.get(incident)
         if launch and kind in orders.INTERRUPTING:
             launch.stop.set()
+            self._backroom.stop(incident)
         self._put(incident)
 
     def doing(self, incident: str) -> str:
@@ -180,22 +189,20 @@ class Worker:
 
     def _later(self, name: str) -> None:
         """All other steps; through Prefect when it has a place for one more."""
-        launch, folder = self._launches.get(name) or self._launch(name), self.reports / name
         live = self._live.acquire(blocking=False)
         try:
-            shown = self.prefect if live and self.prefect and self.prefect.ready() else None
-            carry_on(folder, launch, shown, ANSWERS_WITHIN)
+            shown = live and self.prefect is not None and self.prefect.ready()
+            self._backroom.go(name, shown)
         finally:
             if live:
                 self._live.release()
-        self._settle(name, shown is not None)
+        self._settle(name, shown)
 
     def _show(self, name: str) -> None:
         """Tell Prefect of a run that it could not show while it went on. No step runs here."""
         if self.prefect is None or not self.prefect.ready():
             return self._put(name, lane=Lane.SHOW, after=SHOW_AGAIN)
-        folder = self.reports / name
-        return void(carry_on(folder, Launch(had_turn=set(load_state(folder).ends)), self.prefect, ANSWERS_WITHIN))
+        return self._backroom.show(name)
 
     def _settle(self, name: str, shown: bool) -> None:
         """The launch has come to its end: is the incident closed, or does it wait for a person?"""
@@ -214,10 +221,14 @@ class Worker:
 
     def _launch(self, name: str) -> Launch:
         """A new go at this incident, from its urgent lane to the later one."""
-        launch = Launch(watcher=Teller(self.reports / name, tuple(self._listeners)))
+        launch = Launch(watcher=Teller(self.reports / name, (self._tell,)))
         if self._resting.is_set():
             launch.rest.set()
         return launch
+
+    def _tell(self, event: Event, folder: Path) -> None:
+        for tell in self._listeners:
+            tell(event, folder)
 
     def _journal(self, name: str) -> Path:
         return self.reports / name / NAME
@@ -236,8 +247,7 @@ class Worker:
             raise ConfigError(f"open the incident {name}", "it is neither in the inbox nor in the reports", "see both")
         else:
             with opened(self.reports, site := sites.current(self.folder), request(site, entry)) as case:
-                for tell in self._listeners:
-                    tell("opened", case.folder)
+                self._tell("opened", case.folder)
                 yield _told(case, entry)
 
     def _look_for_cut_off(self) -> None:
@@ -281,7 +291,3 @@ def _told(case: Case, entry: Entry | None) -> Case:
     if entry.count > kinds.get("alerts", {"count": 1})["count"]:
         case.record("alerts", count=entry.count, last=entry.last)
     return case
-
-
-def void(_value: object) -> None:
-    """Throw a value away."""

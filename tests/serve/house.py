@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from flows.inbox import Inbox
 from lab.range import Range
@@ -155,6 +156,11 @@ class Serve:
         code = self.process.wait(30)
         self._http.close()
         return code
+
+    def child(self, word: str) -> psutil.Process:
+        """Its child with that word in its command line: `-m prefect`, or `-m flows.backroom`."""
+        (found,) = [c for c in psutil.Process(self.process.pid).children() if word in " ".join(c.cmdline())]
+        return found
 
     def post(self, *alerts: Json, source: str = "plain") -> httpx.Response:
         """Send alerts, one a line."""

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from flows.inbox import Inbox
@@ -94,7 +93,7 @@ def test_nothing_is_lost_or_doubled_by_five_deaths(office: Office) -> None:
         for number in range(1, KILLS + 1):
             assert wait(lambda share=number / (KILLS + 1): sensor.acknowledged >= share * len(sensor.alerts), 60)
             if number == 2:
-                _kill_prefect(serve)
+                serve.child("-m prefect").kill()
             serve.kill()
             _approve(office)
             serve.start()
@@ -106,12 +105,6 @@ def test_nothing_is_lost_or_doubled_by_five_deaths(office: Office) -> None:
         assert wait(lambda: _quiet(serve), ENDS_WITHIN), f"it does not come to rest: {serve.health()}"
     assert sensor.refused == []
     _each_once(office)
-
-
-def _kill_prefect(serve: Serve) -> None:
-    """Its server alone dies; serve goes on."""
-    for child in psutil.Process(serve.process.pid).children():
-        child.kill()
 
 
 def _approve(office: Office) -> None:

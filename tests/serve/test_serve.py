@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from lab.range import Range
@@ -186,8 +185,7 @@ def test_prefect_is_brought_up_again_and_shows_what_it_missed(office: Office) ->
     """Its server dies by SIGKILL: serve goes on, starts it anew at the same address, and every run is on its pages in the end."""
     with Serve(office, words=()) as serve:
         assert wait(lambda: serve.health()["prefect"] == "up", 60), "Prefect did not come up"
-        (child,) = psutil.Process(serve.process.pid).children()
-        child.kill()
+        serve.child("-m prefect").kill()
         assert wait(lambda: serve.health()["prefect"] == "down", 10)
         serve.post(alert(0, remote=61))
         assert wait(lambda: bool(office.folders) and Step.VERIFY in office.state(office.folders[0].name).ends, 30)
@@ -196,6 +194,24 @@ def test_prefect_is_brought_up_again_and_shows_what_it_missed(office: Office) ->
         assert serve.idle(30)
         state = office.state(office.folders[0].name)
         assert all(count == 1 for count in state.attempts.values()), "a step ran again to be shown"
+
+
+def test_the_process_of_the_later_steps_may_die(office: Office) -> None:
+    """It is killed in the middle of a verification: its incident goes on in the next one, and no act is done twice."""
+    office.write("playbooks/beacon.yaml", {"verify": {"intervals": 1, "at_least": 3.0, "at_most": 4.0}})
+    with Serve(office) as serve:
+        serve.post(alert(0, remote=62))
+        assert wait(lambda: bool(office.folders) and _runs(office, Step.VERIFY), 30)
+        backroom = serve.child("-m flows.backroom")
+        backroom.kill()
+        assert wait(lambda: Step.VERIFY in office.state(office.folders[0].name).ends, 30)
+        assert serve.idle(10) and serve.child("-m flows.backroom").pid != backroom.pid
+        state = office.state(office.folders[0].name)
+        assert state.attempts[Step.VERIFY] == 2 and state.attempts[Step.BLOCK] == 1
+        assert len([r for r in state.records if r.kind == "intent"]) == 1
+        left = serve.child("-m flows.backroom")
+        serve.kill()
+        assert wait(lambda: not left.is_running(), 10), "it outlived its serve"
 
 
 @pytest.mark.range

@@ -16,7 +16,7 @@ from lab.range import Range
 from tasks import alerts
 from tasks import site as sites
 from tasks.case import reopened
-from tasks.model import Json, Most, Outcome, Step
+from tasks.model import ConfigError, Json, Most, Outcome, Step
 from tasks.serving import Sender
 from tasks.state import State
 from tests.serve.house import FAST, Office, alert, wait
@@ -64,7 +64,7 @@ class Desk:
         """How the incident stands once something is true of it."""
 
         def it_is() -> bool:
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, ConfigError):  # not opened yet
                 return bool(true(self.office.state(incident)))
             return False
 

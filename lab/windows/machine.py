@@ -1,0 +1,22 @@
+"""Puts a simulated Windows behind the WS-Management laboratory: which player answers which shipped script. Starts no server."""
+
+from __future__ import annotations
+
+from lab.windows.deeds import Deeds
+from lab.windows.host import Windows
+from lab.windows.link import Link
+from lab.windows.looks import Looks
+from lab.wsman import Scripts
+from tasks.transports.winrm_frame import shipped
+
+LOOKS = ("look", "signed", "stat", "chunks")
+DEEDS = ("process", "quarantine", "service", "task", "value", "subscription", "firewall")
+
+
+def machine(host: Windows, link: Link | None = None) -> Scripts:
+    """The Machine of that host; it runs the scripts that are shipped and nothing else."""
+    looks, deeds = Looks(host, link), Deeds(host)
+    scripts = {shipped(name): getattr(looks, name) for name in LOOKS} | {
+        shipped(name): getattr(deeds, name) for name in DEEDS
+    }
+    return Scripts(scripts, {"netstat.exe -ano": looks.netstat, "tasklist.exe /v": looks.tasklist})

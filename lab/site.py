@@ -44,7 +44,7 @@ def alert(victim: str, remote: tuple[str, int], source_port: int, at: datetime) 
 
 def write(plan: Plan, root: Path, folder: Path) -> None:
     """Write inventory/ and playbooks/."""
-    put(folder, _hosts(plan, root), _policy(plan), playbook(plan.interval))
+    put(folder, _hosts(plan, root), policy(plan), playbook(plan.interval))
 
 
 def put(folder: Path, hosts: Json, policy: Json, drill: Json) -> None:
@@ -78,6 +78,12 @@ def _hosts(plan: Plan, root: Path) -> Json:
             "firewalls": ["asa"],
             "root": str(root),
         },
+    } | devices(plan)
+
+
+def devices(plan: Plan) -> dict[str, Json]:
+    """The range's firewall as the inventory has it."""
+    return {
         "asa": {
             "hostname": plan.device[0],
             "port": plan.device[1],
@@ -98,7 +104,8 @@ def line_of(key: str) -> str:
     return f"{found.get_name()} {found.get_base64()}"
 
 
-def _policy(plan: Plan) -> Json:
+def policy(plan: Plan) -> Json:
+    """What is inside, ours, and a laboratory's."""
     return {
         "internal": ["127.10.0.0/16", "127.20.0.0/16"],
         "own": [plan.device[0]],

@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -41,11 +41,16 @@ class Stored:
     """One file that was planted, where it is now, and what is known of it."""
 
     file: File
-    content: bytes
+    origin: str
     created: float
     modified: float
     sddl: str = "O:BAG:DUD:AI(A;ID;FA;;;SY)(A;ID;FA;;;BA)"
     attributes: int = 32
+
+    @property
+    def content(self) -> bytes:
+        """Bytes that are this file's alone, and the same wherever it lies."""
+        return (b"MZ" + hashlib.sha256(self.origin.encode()).digest() * (self.file.size // 32 + 1))[: self.file.size]
 
 
 @dataclass(slots=True)
@@ -87,8 +92,39 @@ class Windows:
         return Process(created=self.boot + 1 + row["pid"] / 100, **row)
 
     def _stored(self, file: File) -> Stored:
-        content = (b"MZ" + hashlib.sha256(file.path.encode()).digest() * (file.size // 32 + 1))[: file.size]
-        return Stored(file, content, self.born - 2 * HOUR, self.born - 2 * HOUR)
+        return Stored(file, file.path, self.born - 2 * HOUR, self.born - 2 * HOUR)
+
+    # --- to be kept --------------------------------------------------------------------------------------------------
+
+    def dump(self) -> dict[str, Any]:
+        """All that changes, as JSON, so that a later range brings the same host up again."""
+        with self.lock:
+            return {
+                "born": self.born,
+                "processes": [asdict(p) for p in self.processes.values()],
+                "files": [asdict(f) for f in self.files.values()],
+                "services": list(self.services.values()),
+                "tasks": list(self.tasks.values()),
+                "registry": list(self.registry.values()),
+                "subscriptions": self.subscriptions,
+                "groups": {name: asdict(rules) for name, rules in self.groups.items()},
+                "timers": self.timers,
+                "parked": self.parked,
+                "beacon": self.beacon,
+            }
+
+    def restore(self, kept: dict[str, Any]) -> None:
+        """Stand as `dump` told it."""
+        with self.lock:
+            self.processes = {row["pid"]: Process(**row) for row in kept["processes"]}
+            stored = [Stored(**{**row, "file": File(**row["file"])}) for row in kept["files"]]
+            self.files = {plain(each.file.path): each for each in stored}
+            self.services = _by(("name",), kept["services"])
+            self.tasks = _by(("path",), kept["tasks"])
+            self.registry = _by(("view", "key", "name"), kept["registry"])
+            self.subscriptions, self.timers, self.parked = kept["subscriptions"], kept["timers"], kept["parked"]
+            self.groups = {name: Rules(tuple(row["addresses"]), row["rules"]) for name, row in kept["groups"].items()}
+            self.beacon = kept["beacon"]
 
     # --- processes ---------------------------------------------------------------------------------------------------
 

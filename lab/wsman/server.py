@@ -28,7 +28,7 @@ class Gone(Exception):
 
 
 class Wsman:
-    """A WinRM listener on a free port of 127.0.0.1.
+    """A WinRM listener on 127.0.0.1.
 
     Args:
         machine: what runs the commands.
@@ -36,6 +36,7 @@ class Wsman:
         certificate: serves https with it; None serves http, where messages must be sealed.
         faults: the knobs, to be turned at any time.
         clients: the client certificates that TLS takes, as their own authorities.
+        port: 0 takes a free one.
     """
 
     def __init__(
@@ -45,13 +46,14 @@ class Wsman:
         certificate: Certificate | None = None,
         faults: Faults | None = None,
         clients: Certificate | None = None,
+        port: int = 0,
     ) -> None:
         self.account, self.faults, self.certificate = account, faults or Faults(), certificate
         self.service = Service(machine, self.faults)
         self.tls = _tls(certificate, clients) if certificate else None
         self.closing = threading.Event()
         self.connections: set[socket.socket] = set()
-        self._http = _Listener(("127.0.0.1", 0), self)
+        self._http = _Listener(("127.0.0.1", port), self)
         self.port: int = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), name="lab-wsman", daemon=True)
         self._thread.start()

@@ -12,7 +12,7 @@ from tasks.report_times import Trace, Wait, aware, traces, waits
 from tasks.state import UNDO, Act, State
 
 # Kinds of action after which a process is gone.
-KILLS = frozenset({"kill", "process", "kill_tree", "process.kill"})
+KILLS = frozenset({"kill", "process", "kill_tree", "process.kill", "windows.process"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,7 @@ def _talker(case: Case, now: dict[str, Listing | HemostatError]) -> Check:
     expected = "what talked to the remote is known to be gone"
     caught = {f.facts["pid"] for f in case.state.findings if f.rule == "process.talks" and f.sure != "low"}
     killed = {
-        a.action.facts["pid"] for a in case.state.acts if a.action.kind == "process.kill" and a.receipt and a.receipt.ok
+        a.action.facts["pid"] for a in case.state.acts if a.action.kind in remedies.KILLS and a.receipt and a.receipt.ok
     }
     if caught and caught <= killed:
         return Check(
@@ -174,7 +174,7 @@ def _knocks(case: Case, name: str, seen: Listing | HemostatError) -> int:
 def _left(case: Case) -> list[str]:
     """Where the findings stand that triage showed as suspicious and no remedy answered for: a person must judge them."""
     done = {a.action.facts.get("path") for a in case.state.acts if a.step == Step.CLEANUP}
-    killed = {a.action.facts.get("pid") for a in case.state.acts if a.action.kind == "process.kill"}
+    killed = {a.action.facts.get("pid") for a in case.state.acts if a.action.kind in remedies.KILLS}
     loud = (f for f in case.state.findings if f.score >= case.playbook.triage.threshold)
     return list(
         dict.fromkeys(f.where for f in loud if f.facts.get("path") not in done and f.facts.get("pid") not in killed)

@@ -12,6 +12,7 @@ from tasks.facts import same_start
 from tasks.journal import hexdigest
 from tasks.model import Finding, TargetError, Unreachable
 from tasks.transports.hands import Fetched
+from tasks.windows.paths import on_windows
 
 # RFC 3227 section 2.1, order of volatility: what vanishes first is copied first.
 VOLATILE = ("sockets", "cmdline", "environ", "maps", "status", "open_files")
@@ -43,6 +44,12 @@ class Suspect:
     pid: int
     created: float
     seen: frozenset[str]
+    exe: str = ""
+
+    @property
+    def source(self) -> str:
+        """Where its program is copied from: on Linux what the kernel holds open, though its file be deleted."""
+        return self.exe if on_windows(self.exe) else f"/proc/{self.pid}/exe"
 
     @property
     def folder(self) -> str:
@@ -61,7 +68,7 @@ def items(case: Case, missed: list[str]) -> Iterator[Item]:
     yield from _readings(case)
     for path in dict.fromkeys(f.facts[key] for f in loud for key in ("path", "script") if f.facts.get(key)):
         yield _file(case, path, f"evidence/files/{flat(path)}", "file named by a finding", _hashes(loud, "path", path))
-    for log in case.playbook.collect.logs:
+    for log in case.playbook.collect.logs if case.host.platform != "windows" else ():
         path = f"{case.host.root.rstrip('/')}{log}"  # a drill's victim has its own /var/log, or none
         if case.hands().stat(path) is not None:
             yield _file(case, path, f"evidence/logs/{flat(path)}", "log", frozenset())
@@ -75,7 +82,8 @@ def loud_ones(case: Case) -> list[Finding]:
 def suspects(findings: list[Finding]) -> list[Suspect]:
     """The processes that the findings speak of, each once."""
     known = {f.facts["pid"]: f.facts["created"] for f in findings if f.facts.get("created") is not None}
-    return [Suspect(pid, created, _hashes(findings, "pid", pid)) for pid, created in known.items()]
+    exes = {f.facts["pid"]: str(f.facts["exe"]) for f in findings if f.facts.get("pid") and f.facts.get("exe")}
+    return [Suspect(pid, created, _hashes(findings, "pid", pid), exes.get(pid, "")) for pid, created in known.items()]
 
 
 def _hashes(findings: list[Finding], key: str, value: object) -> frozenset[str]:
@@ -102,11 +110,14 @@ def _texts(case: Case, suspect: Suspect, missed: list[str]) -> Iterator[Item]:
     order = [name for name in VOLATILE if name in texts] + [name for name in texts if name not in VOLATILE]
     for name in order:
         path, what = f"{suspect.folder}/{name}", f"{name} of process {suspect.pid}"
-        yield Item(path, what, f"/proc/{suspect.pid}", "read from procfs", _from_memory(texts[name]))
+        source, how = (
+            (f"process {suspect.pid}", "look.ps1") if on_windows(suspect.exe) else (f"/proc/{suspect.pid}", "procfs")
+        )
+        yield Item(path, what, source, f"read from {how}", _from_memory(texts[name]))
 
 
 def _executable(case: Case, suspect: Suspect) -> Item:
-    source = f"/proc/{suspect.pid}/exe"
+    source = suspect.source
 
     def copy(into: BinaryIO, limit: int) -> Fetched:
         """Sure that it is that process's, before and after: else nothing is kept under its name."""
@@ -128,7 +139,7 @@ def _executable(case: Case, suspect: Suspect) -> Item:
 
 def _still(case: Case, suspect: Suspect) -> None:
     if not lives(case, suspect):
-        raise TargetError(f"copy /proc/{suspect.pid}/exe", "the process is gone", "see the file itself, if it had one")
+        raise TargetError(f"copy {suspect.source}", "the process is gone", "see the file itself, if it had one")
 
 
 def _from_memory(data: bytes) -> Callable[[BinaryIO, int], Fetched]:

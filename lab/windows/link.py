@@ -11,6 +11,7 @@ from lab.relay import Endpoint, abort
 from lab.windows.host import Windows
 
 PATIENCE = 2.0
+_STATES = {1: "Established", 8: "CloseWait"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,17 @@ class Link:
         pid, port = self._pid, self._port
         if not pid or pid != self.host.beacon:
             return []
-        state = "Established" if self._socket is not None else "SynSent"
+        state = _STATES.get(self._tcp(), "") if self._socket is not None else "SynSent"
+        if not state:  # closed from the other side: Windows has no row for it any more
+            return []
         return [Socket(self.source, port, *self.remote, state, pid)]
+
+    def _tcp(self) -> int:
+        """The kernel's own state of the socket (tcp(7), TCP_INFO)."""
+        try:
+            return self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] if self._socket else 0
+        except OSError:
+            return 0
 
     def _work(self) -> None:
         while not self._ended.is_set():

@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import cast
 
 from tasks.model import Bug, ConfigError, inert
-from tasks.remedies.shape import Remedy, Scope
+from tasks.remedies.shape import KILLS, Remedy, Scope
 
-__all__ = ["Remedy", "Scope", "load", "names", "of_kind"]
+__all__ = ["KILLS", "Remedy", "Scope", "load", "names", "of_kind"]
 
 
 def names() -> tuple[str, ...]:

@@ -10,6 +10,9 @@ from typing import Protocol
 from tasks.model import Action, Finding, Look, Receipt, inert
 from tasks.transports.hands import Hands
 
+# The kinds of action that end a process.
+KILLS = frozenset({"process.kill", "windows.process"})
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:

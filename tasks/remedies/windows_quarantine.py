@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from tasks.model import Action, Finding, inert
 from tasks.remedies.shape import Scope, mark
-from tasks.windows.paths import plain
-from tasks.windows.remedy import Shipped, of_windows, on_windows
+from tasks.windows.paths import on_windows, plain
+from tasks.windows.remedy import Shipped, of_windows
 
 kinds = ("windows.quarantine",)
 _SHIPPED = Shipped("quarantine")
@@ -22,27 +22,20 @@ def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
     return [_action(*file, scope) for name, file in sorted(files.items()) if not any(vault in name for vault in VAULTS)]
 
 
-_RULES = ("process.", "file.", "driver.")
+_RULES = ("process.", "file.", "driver.", "service.", "task.", "run.", "wmi.", "startup.")
 
 
 def _named(finding: Finding) -> Iterator[tuple[str, str]]:
     """The file of the finding, if its hash was seen and the finding speaks against the file and not against a use of Windows' own."""
     path, digest = finding.facts.get("path"), finding.facts.get("sha256")
     windows = plain(str(path)).startswith("c:\\windows\\")
-    if on_windows(path) and digest and (not windows or finding.rule in _AGAINST_FILE):
+    against = finding.rule in _AGAINST_FILE or not finding.rule.startswith("process.")
+    if on_windows(path) and digest and (not windows or against):
         yield str(path), str(digest)
 
 
 # A living-off-the-land finding is about rundll32's command line, not about rundll32.exe.
-_AGAINST_FILE = (
-    "process.signature",
-    "process.masquerade",
-    "process.file_hidden",
-    "file.beacon",
-    "file.signature",
-    "file.hash",
-    "driver.signature",
-)
+_AGAINST_FILE = ("process.signature", "process.masquerade", "process.file_hidden")
 
 
 def _action(path: str, digest: str, finding: Finding, scope: Scope) -> Action:

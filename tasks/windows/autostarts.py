@@ -20,6 +20,7 @@ from tasks.windows.tricks import tricks
 ATTACK = {"service": "T1543.003", "task": "T1053.005", "wmi": "T1546.003", "startup": "T1547.001"}
 _SHELLS = frozenset({"cmd.exe", "powershell.exe", "pwsh.exe", "mshta.exe", "wscript.exe", "cscript.exe"})
 _RECENT = 15
+_DISABLED = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Entry:
     facts: dict[str, Json]
     signs: tuple[Sign, ...] = ()
     modified: float = 0.0
+    off: bool = False
     files: tuple[str, ...] = field(default=())
 
 
@@ -42,7 +44,7 @@ def judge(snapshot: Snapshot, context: Context) -> list[Finding]:
         return []
     files = signed(snapshot.windows)
     found = [(entry, list(_signs(entry, files, snapshot, context))) for entry in entries(snapshot.windows)]
-    return [_finding(entry, signs, snapshot, context) for entry, signs in found if signs]
+    return [_finding(entry, signs, files, snapshot, context) for entry, signs in found if signs]
 
 
 def entries(windows: Windows) -> Iterator[Entry]:
@@ -71,7 +73,13 @@ def _service(service: Service) -> Entry:
         "pid": service.pid,
         "dll": service.dll,
     }
-    return Entry("service", f"service {service.name}", "T1543.003", texts, facts, tuple(signs), files=files)
+    return Entry(
+        "service", f"service {service.name}", "T1543.003", texts, facts, tuple(signs), files=files, off=_off(service)
+    )
+
+
+def _off(service: Service) -> bool:
+    return service.start == "Disabled" and service.state != "Running"
 
 
 def _task(task: Task) -> Entry:
@@ -82,7 +90,17 @@ def _task(task: Task) -> Entry:
     )
     files = tuple(path for action in task.actions for path in started(action))
     facts: dict[str, Json] = {"name": task.path, "enabled": task.enabled, "hidden": task.hidden, "run_as": task.run_as}
-    return Entry("task", f"task {task.path}", "T1053.005", task.actions, facts, signs, task.modified, files)
+    return Entry(
+        "task",
+        f"task {task.path}",
+        "T1053.005",
+        task.actions,
+        facts,
+        signs,
+        task.modified,
+        off=not task.enabled,
+        files=files,
+    )
 
 
 def _value(value: RegistryValue) -> Entry:
@@ -193,10 +211,23 @@ def same_dll(entry: Entry, path: str) -> bool:
     return isinstance(dll, str) and bool(dll) and plain(dll) == plain(path)
 
 
-def _finding(entry: Entry, signs: list[tuple[str, Sign]], snapshot: Snapshot, context: Context) -> Finding:
+def _bad_file(entry: Entry, files: dict[str, Signed]) -> dict[str, Json]:
+    """The file that it starts and that nobody vouches for, with its hash: what a quarantine takes."""
+    for path in entry.files:
+        file = files.get(plain(path))
+        if file and file.sha256 and _bad(file):
+            return {"path": path, "sha256": file.sha256}
+    return {}
+
+
+def _finding(
+    entry: Entry, signs: list[tuple[str, Sign]], files: dict[str, Signed], snapshot: Snapshot, context: Context
+) -> Finding:
     others = [reason for reason in signs if reason[0] != "recent"]
     rule, gravest = max(others or signs, key=lambda reason: reason[1].score)
     score = min(gravest.score + _RECENT * (0 < len(others) < len(signs)), 98)
+    if entry.off:  # it starts nothing any more, whoever disabled it
+        score, signs = min(score, _DISABLED), [*signs, ("off", Sign("is disabled", 0, entry.attack))]
     reasons = "; ".join(dict.fromkeys(f"it {sign.words}" for _, sign in signs))
     pids = [p.pid for p in context.beacons(snapshot)] if rule == "beacon" else []
     return Finding(
@@ -207,5 +238,5 @@ def _finding(entry: Entry, signs: list[tuple[str, Sign]], snapshot: Snapshot, co
         score,
         "high" if score >= 85 else "medium" if score >= 50 else "low",
         gravest.attack,
-        {"kind": entry.kind, **entry.facts, "pids": pids, "starts": list(entry.files[:8])},
+        {"kind": entry.kind, **entry.facts, "pids": pids, "starts": list(entry.files[:8]), **_bad_file(entry, files)},
     )

@@ -105,3 +105,8 @@ def unquoted(command: str) -> bool:
     """A path with a blank that is not quoted: Windows tries each shorter prefix first (CWE-428)."""
     first = program(command)
     return not command.strip().startswith('"') and " " in first and "\\" in first
+
+
+def on_windows(path: object) -> bool:
+    """Is that a full path of Windows?"""
+    return isinstance(path, str) and path[1:3] == ":\\"

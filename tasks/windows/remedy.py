@@ -71,8 +71,3 @@ _MOVES = frozenset({"kept", "accessed", "state", "seen"})
 def of_windows(findings: Sequence[Finding], *prefixes: str) -> list[Finding]:
     """The findings of those rules, the gravest of each place last, so that a dictionary of them keeps it."""
     return [f for f in reversed(findings) if f.rule.startswith(prefixes)]
-
-
-def on_windows(path: object) -> bool:
-    """Is that a path of Windows?"""
-    return isinstance(path, str) and path[1:3] == ":\\"

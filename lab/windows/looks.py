@@ -152,9 +152,10 @@ class Looks:
     def stat(self, shell: Shell, data: Any, pipes: Pipes) -> str:
         """One planted file's metadata."""
         stored = self._stored(data["path"])
+        head = stored.content[: data["limit"]]
         return json.dumps({
-            "path": stored.file.path, "size": len(stored.content), "sha256": digest(stored), "modified": iso(stored.modified),
-            "created": iso(stored.created), "attributes": stored.file.attributes,
+            "path": stored.file.path, "size": len(stored.content), "hashed": len(head), "sha256": hashlib.sha256(head).hexdigest(),
+            "modified": iso(stored.modified), "created": iso(stored.created), "attributes": stored.file.attributes,
         })  # fmt: skip
 
     def chunks(self, shell: Shell, data: Any, pipes: Pipes) -> str:

@@ -38,6 +38,8 @@ _SYSTEM = re.compile(
 # The defender's own platform folder, which updates itself.
 _HONEST = re.compile(r"c:\\programdata\\microsoft\\windows defender\\platform\\")
 GOOD = "Valid"
+# From here on a place is odd even for a signed program.
+_BAD = 61
 
 
 def place(path: str) -> Sign | None:
@@ -65,6 +67,8 @@ def odd(path: str, file: Signed | None) -> Sign | None:
     """The place, with what the signature says of it: one that is valid leaves little, one that nobody could look at leaves most."""
     sign = place(path)
     if sign is None:
+        return None
+    if trusted(file) and sign.score < _BAD:  # who signs installs there: browsers, chat programs, installers
         return None
     if trusted(file):
         return Sign(

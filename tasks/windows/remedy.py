@@ -65,7 +65,7 @@ class Shipped:
 
 
 # What a look finds anew each time, or what time moves: no difference that counts.
-_MOVES = frozenset({"kept", "accessed", "state", "seen"})
+_MOVES = frozenset({"kept", "vaulted", "accessed", "state", "seen"})
 
 
 def of_windows(findings: Sequence[Finding], *prefixes: str) -> list[Finding]:

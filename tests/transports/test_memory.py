@@ -16,6 +16,7 @@ from tasks.memory import PAGE, core_header, regions
 from tasks.model import Refused, TargetError
 from tasks.transports.hands import Fetched, Hands
 from tasks.transports.local import LocalHands
+from tests.transports.ways import WAYS, by
 
 # The marker is made in the process itself, so it is on no command line and in no file.
 HOLDER = """
@@ -67,10 +68,14 @@ def holder(python: Callable) -> tuple[int, int, bytes]:
     return child.pid, address, hashlib.sha256(seed.encode()).hexdigest().encode()
 
 
-def test_a_marker_is_found_at_its_own_address(holder: tuple[int, int, bytes]) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_a_marker_is_found_at_its_own_address(
+    request: pytest.FixtureRequest, way: str, holder: tuple[int, int, bytes]
+) -> None:
     """What only the process knows is in the copy, where an analyst's tools look for it; the hash is that of the file."""
     pid, address, marker = holder
-    core, fetched = dumped(LocalHands(), pid)
+    with by(request, way, Path("/")) as hands:
+        core, fetched = dumped(hands, pid)
     assert at(core, address, len(marker)) == marker
     assert (fetched.size, fetched.sha256) == (len(core), hashlib.sha256(core).hexdigest())
     assert not fetched.cut

@@ -16,9 +16,10 @@ from uuid import UUID
 import pytest
 
 from flows import deploy, server
+from flows.launch import Launch, carry_on
 from flows.server import Server
 from lab.range import Range
-from tasks.case import incidents, load_state
+from tasks.case import incidents, load_state, reopened
 from tasks.model import Outcome, Step
 from tests.cli.house import CODE, QUICK, REMOTE, House
 
@@ -139,6 +140,24 @@ def test_a_run_from_the_form_is_an_incident(deployment: UUID, house: House) -> N
         f"{step} victim": end.outcome.name.title().replace("_", "") for step, end in state.ends.items()
     }
     assert run.state.name == "Failed" and f"incident:{folder.name}" in {tag for task in shown for tag in task.tags}
+
+
+def test_an_approval_goes_on_in_the_same_flow_run(deployment: UUID, prefect: Server, house: House) -> None:
+    """A playbook that asks before the block: Paused, nothing denied; after a person's yes the form's own flow run goes on."""
+    house.merge("playbooks/ask.yaml", {**QUICK, "approvals": {"block": "ask", "cleanup": "auto"}})
+    run = start(deployment, host="victim", remote="203.0.113.50", playbook="ask")
+    assert (run.state.name, run.state.is_paused()) == ("AwaitingApproval", True), run.state
+    assert "203.0.113.50" not in house.configuration()[0]
+    folder = house.incidents[-1]
+    with reopened(folder) as case:
+        case.record(
+            "approval.given", step=Step.BLOCK, digest=case.state.plans[Step.BLOCK].digest, by="anna", via="test"
+        )
+    carry_on(folder, Launch(), prefect, 30)
+    assert "203.0.113.50" in house.configuration()[0]
+    state = load_state(folder)
+    assert state.flow_run == str(run.id), "the approval opened a second flow run"
+    assert ask(lambda client: client.read_flow_run(run.id)).state.name == "Failed"  # verify, as above
 
 
 @pytest.mark.parametrize(

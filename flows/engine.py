@@ -118,9 +118,13 @@ def _no_room(step: Step, case: Case) -> StepEnd:
 
 def failed(step: Step, error: HemostatError) -> StepEnd:
     """The end that an error makes of a step: its outcome, what was tried and seen, and what to do."""
-    lift = f"; if you are sure: --override {error.override}" if isinstance(error, Refused) and error.override else ""
     seen = ": ".join(part for part in (error.tried, error.seen) if part)
-    return StepEnd(step, error.outcome, seen, f"{error.do}{lift}".lstrip("; "))
+    return StepEnd(step, error.outcome, seen, f"{error.do}{lift(error)}".lstrip("; "))
+
+
+def lift(error: HemostatError) -> str:
+    """How to go past a guard that can be lifted, as commands and pages read it; empty for any other error."""
+    return f"; if you are sure: --override {error.override}" if isinstance(error, Refused) and error.override else ""
 
 
 def _where(error: BaseException) -> list[str]:

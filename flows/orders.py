@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from flows import engine
 from flows.inbox import Inbox, Order
 from tasks import undo as undoing
 from tasks.acts import Waiting
@@ -84,7 +85,7 @@ def answered(case: Case, order: Order) -> str:
             _once(case, order, "override", word=word, by=order.who, reason=_reason(order))
         answer = _KINDS[order.kind](case, order)
     except HemostatError as error:
-        answer = f"{NOT_DONE}: {error}"
+        answer = f"{NOT_DONE}: {error}{engine.lift(error)}"
     case.record("order.done", order=order.id, answer=answer)
     return answer
 

@@ -38,11 +38,12 @@ def router(context: Context) -> APIRouter:
 
 def rows(desk: Desk) -> tuple[int, Iterator[Row]]:
     """How many incidents there are, and their rows, newest first; those that the inbox has taken and nobody has begun come first."""
-    entries, names = desk.context.inbox.entries(), desk.shelf.ids()
+    entries = desk.context.inbox.entries()
+    names = [name for name in desk.shelf.ids() if name not in entries or desk.shelf.begun(name)]
     known = set(names)
     new = [views.accepted(e.id, e.item.alert, e.item.host, e.first) for e in entries.values() if e.id not in known]
     new.sort(key=lambda row: row.id, reverse=True)
-    return len(new) + len(names), chain(new, (_told(row, entries.get(row.id)) for row in desk.shelf.rows()))
+    return len(new) + len(names), chain(new, (_told(row, entries.get(row.id)) for row in desk.shelf.rows(names)))
 
 
 def _told(row: Row, entry: Entry | None) -> Row:
@@ -84,7 +85,7 @@ def list_stamp(request: Request, _: Person) -> Response:
 def incident(request: Request, who: Person, name: str) -> Response:
     """One incident, with what may be done about it."""
     desk = desk_of(request)
-    if desk.shelf.folder(name) is None:
+    if not desk.shelf.begun(name):
         return _not_begun(request, desk, who, name)
     stamp = _stamp(desk, name)
     shown = views_incident.sheet(desk.shelf.state(name), name, desk.context.inbox.orders(name))
@@ -106,6 +107,8 @@ def incident(request: Request, who: Person, name: str) -> Response:
 
 def _not_begun(request: Request, desk: Desk, who: Who, name: str) -> Response:
     entry = desk.context.inbox.entry(name)
+    if entry is None and desk.shelf.folder(name):
+        desk.shelf.state(name)  # says why there is nothing to show
     if entry is None:
         raise Denied(404, "denied.incident", who, name=name)
     row = views.accepted(name, entry.item.alert, entry.item.host, entry.first)
@@ -129,7 +132,7 @@ def _stamp(desk: Desk, name: str) -> str:
 def incident_stamp(request: Request, _: Person, name: str) -> Response:
     """The same for one incident."""
     desk = desk_of(request)
-    text = _stamp(desk, name) if desk.shelf.folder(name) else "0-0-0"
+    text = _stamp(desk, name) if desk.shelf.begun(name) else "0-0-0"
     return PlainTextResponse(text, headers=HEADERS)
 
 

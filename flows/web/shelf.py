@@ -6,7 +6,7 @@ import os
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -73,13 +73,17 @@ class Shelf:
                 self._states.popitem(last=False)
         return state
 
-    def rows(self) -> Iterator[Row]:
-        """Every incident's row, newest first, read as it is asked for."""
-        return (self._row(name, stamp) for name, stamp in self._stamps())
+    def begun(self, name: str) -> bool:
+        """Its first record is there; for a moment before that a journal stands empty."""
+        return bool(_ID.fullmatch(name)) and _stamp(self._reports / name)[0] > 0
+
+    def rows(self, names: Iterable[str]) -> Iterator[Row]:
+        """Those incidents' rows, each read when it is asked for."""
+        return (self._row(name, _stamp(self._reports / name)) for name in names)
 
     def read_all(self, pause: float = 0.05) -> None:
         """Read every incident once, so that lists are quick later. Slowly: whoever works on a block shares this process with it."""
-        for _ in self.rows():
+        for _ in self.rows(self.ids()):
             time.sleep(pause)
 
     def _row(self, name: str, stamp: Stamp) -> Row:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from flows.inbox import Order
+from flows.orders import NOT_DONE
 from flows.web.views import Row, Stand, open_plans, row
 from tasks import decide
 from tasks.model import Action, Refused, Step
@@ -69,6 +70,7 @@ class Sheet:
     cards: tuple[Card, ...]
     choices: tuple[Choice, ...]
     orders: tuple[Order, ...]
+    failed: frozenset[str]
     flow_run: str
     written: tuple[str, ...]
 
@@ -97,6 +99,7 @@ def sheet(state: State, name: str, orders: Sequence[Order]) -> Sheet:
         cards=cards if root == "/" else shortened(cards, root),
         choices=tuple(choices(state, orders)),
         orders=tuple(reversed(orders))[:20],
+        failed=frozenset(o.id for o in orders if o.answer.startswith(NOT_DONE)),
         flow_run=state.flow_run,
         written=tuple(state.reports),
     )

@@ -152,7 +152,9 @@ def test_skip_undo_and_an_order_that_a_guard_refuses(desk: Desk) -> None:
     assert desk.order(incident, "skip", step="verify") == "verify left out"
     assert desk.rest(incident).ends[Step.REPORT].outcome is Outcome.DONE
     assert desk.inbox.unfinished() == []
-    assert "no passed verification" in desk.order(incident, "undo")
+    said = desk.order(incident, "undo")
+    assert "no passed verification" in said
+    assert said.endswith("if you are sure: --override unverified"), "a page offers the guard that the answer names"
     assert desk.order(incident, "redo", step="nonsense").startswith("not done")
     desk.order(incident, "undo", overrides=["unverified", "shared"])
     state = desk.rest(incident)

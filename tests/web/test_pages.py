@@ -327,6 +327,15 @@ def test_an_alert_that_is_taken_and_not_begun(reader: Reader, house: Context) ->
     assert page.status_code == 200
     assert "taken, begins at once" in page.text
     assert "ET &lt;b&gt;MALWARE" in page.text
+    made = over(house, house.folder / "own")
+    (made.reports / first.incident).mkdir(parents=True)
+    (made.reports / first.incident / "journal.jsonl").touch()
+    (made.reports / "died").mkdir()
+    (made.reports / "died" / "journal.jsonl").touch()
+    early = Reader(create(made)).log_in("vera")
+    assert "taken, begins at once" in early.get(f"/incidents/{first.incident}").text
+    assert early.get("/incidents").text.count("journal cannot be read") == 1
+    assert "died before anything was done" in early.get("/incidents/died").text
 
 
 def test_the_stamp_changes_with_the_journal_and_the_orders(tmp_path: Path, house: Context) -> None:

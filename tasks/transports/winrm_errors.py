@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import binascii
 import contextlib
 import re
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from xml.etree.ElementTree import ParseError
@@ -13,7 +15,7 @@ from spnego.exceptions import SpnegoError
 from winrm.exceptions import AuthenticationError, WinRMError, WinRMTransportError, WSManFaultError
 
 from tasks.model import HemostatError, TargetError, Unreachable, inert
-from tasks.transports.winrm_wire import BUSY, QUOTAS, Late, NoWinrm, Wire
+from tasks.transports.winrm_wire import BUSY, LARGEST, QUOTAS, Late, NoWinrm, TooMuch, Wire
 
 ACCESS_DENIED = 5
 NO_SHELL = 2150858843
@@ -42,8 +44,9 @@ _FAULTS = {
         "the WinRM service was restarted or someone ended the shell; try again",
     ),
 }
-# requests-ntlm: a header that it needs is not there, or it says PermissionError; xml: no envelope.
-_STRANGE = (NoWinrm, ParseError, KeyError, PermissionError, StopIteration, SpnegoError, requests.TooManyRedirects)
+# requests-ntlm: a header or token that it needs is not there or none, or it says PermissionError; xml: no envelope.
+_NO_LOGIN = (KeyError, PermissionError, binascii.Error, struct.error, SpnegoError)
+_STRANGE = (NoWinrm, ParseError, StopIteration, requests.TooManyRedirects, *_NO_LOGIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,11 @@ def _told(met: Met) -> HemostatError:
 
 def _late(met: Met) -> HemostatError:
     return TargetError(met.tried, "it did not end in the time given", "look at the host's load, or give it more time")
+
+
+def _too_much(met: Met) -> HemostatError:
+    seen = f"it sent an answer of more than {LARGEST} bytes, which WinRM never does"
+    return TargetError(met.tried, seen, "look at what answers there: it may not be the host's own WinRM")
 
 
 def _strange(met: Met) -> HemostatError:
@@ -194,6 +202,7 @@ def _other(met: Met) -> HemostatError:
 Explain = Callable[[Met], HemostatError]
 _HOW: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Explain], ...] = (
     (Late, _late),
+    (TooMuch, _too_much),
     (AuthenticationError, _login),
     (WSManFaultError, _fault),
     (WinRMTransportError, _status),

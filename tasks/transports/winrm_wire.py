@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +30,8 @@ Resolve = Callable[[str], str]
 T = TypeVar("T")
 # 500 KB is Windows' own default since 2012; pywinrm asks for 150 KB, which takes three times as many requests.
 ENVELOPE = "512000"
+# Far more than such an envelope, sealed.
+LARGEST = 8 << 20
 OPERATION = 20
 PAUSES = (0.1, 0.5, 2.0)
 BUSY = 170
@@ -50,15 +52,42 @@ class Late(Exception):
     """The call's own deadline passed."""
 
 
-class Pinned(HTTPAdapter):
-    """TLS to the one certificate of this SHA-256, whoever signed it."""
+class TooMuch(Exception):
+    """One HTTP answer is larger than any of WinRM's."""
 
-    def __init__(self, sha256: str) -> None:
-        self.sha256 = sha256
+
+class Bounded(HTTPAdapter):
+    """HTTP whose answers are read piece by piece: the host may be an attacker's, who sends without an end or one byte at a time.
+
+    Args:
+        check: is asked after each piece, with the bytes so far; what it raises ends the reading.
+        sha256: the only certificate that is taken, whoever signed it; empty: the session's authorities decide.
+    """
+
+    def __init__(self, check: Callable[[int], None], sha256: str = "") -> None:
+        self._check, self._pin = check, {"assert_fingerprint": sha256} if sha256 else {}
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **more: Any) -> None:
-        super().init_poolmanager(*args, assert_fingerprint=self.sha256, **more)
+        super().init_poolmanager(*args, **(more | self._pin))
+
+    def send(self, *args: Any, **more: Any) -> requests.Response:
+        response = super().send(*args, **more)
+        raw: Any = response.raw
+
+        def pieces(amount: int, decode_content: bool) -> Iterator[bytes]:
+            size = 0
+            try:
+                while piece := raw.read1(amount, decode_content=decode_content):
+                    size += len(piece)
+                    self._check(size)
+                    yield piece
+            except (Late, TooMuch):
+                raw.close()
+                raise
+
+        raw.stream = pieces
+        return response
 
 
 class Line(Transport):
@@ -148,6 +177,9 @@ class Wire(Protocol):
                 self.reset()
                 if pause is None or not self._worth(error, sealed):
                     raise
+            except (Late, TooMuch):
+                self.reset()
+                raise
             time.sleep(min(pause, max(0.0, self.left())))
         raise Late
 
@@ -171,13 +203,18 @@ class Wire(Protocol):
         session.trust_env = False
         session.max_redirects = 0
         session.hooks["response"] = [self._look]
-        if self.host.winrm.certificate_sha256:
-            session.mount("https://", Pinned(self.host.winrm.certificate_sha256.replace(":", "")))
-            session.verify = False
-        else:
-            session.verify = _file(self.host.winrm.ca) or _authorities()
+        pin = self.host.winrm.certificate_sha256.replace(":", "")
+        session.mount("http://", Bounded(self._check))
+        session.mount("https://", Bounded(self._check, pin))
+        session.verify = not pin and (_file(self.host.winrm.ca) or _authorities())
         if self.host.winrm.auth == "basic":
             session.auth = HTTPBasicAuth((self.username or "").encode(), (self.password or "").encode())
+
+    def _check(self, size: int) -> None:
+        if size > LARGEST:
+            raise TooMuch
+        if self.left() < -self.host.timeout:
+            raise Late
 
     def _look(self, response: requests.Response, **_: object) -> None:
         self.seen = response

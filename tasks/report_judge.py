@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasks.model import Action, Decision, Finding, Json, Outcome, Result, Step
+from tasks.remedies import account
 from tasks.report_advice import INITIAL_ACCESS
 from tasks.report_lines import joined, many
 from tasks.report_proofs import Containment, Proof, containment, passed, proofs, taken_back, verified
@@ -119,14 +120,17 @@ def answered(finding: Finding, state: State) -> bool:
 def _named_by(finding: Finding) -> set[str]:
     """What an action on would answer the finding: its process; or its file, or that one line of it."""
     about = _about(finding.facts, finding.where)
-    whole_file = {str(finding.facts["path"])} if finding.facts.get("line") else set()
-    return {about} | whole_file
+    whole_file = {str(finding.facts["path"])} if finding.facts.get("line") and finding.facts.get("path") else set()
+    user = account.user_of(finding)
+    return {about} | whole_file | ({f"user {user}"} if user else set())
 
 
 def _about(facts: Json, text: str) -> str:
     """A process is not its program, a line of a file is not the whole file."""
     if facts.get("pid"):
         return f"process {facts['pid']}"
+    if facts.get("user") and not facts.get("path"):
+        return f"user {facts['user']}"
     path = str(facts.get("path") or text)
     return f"{path}, line {facts['line']}" if facts.get("line") else path
 

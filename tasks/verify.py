@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tasks import decide, on_host, remedies, triage
 from tasks.block import listing, target
@@ -11,6 +11,7 @@ from tasks.case import Case, sample
 from tasks.facts import Connection
 from tasks.firewalls import Listing
 from tasks.model import Check, Finding, HemostatError, Outcome, Result, Step, StepEnd
+from tasks.remedies import account
 from tasks.secrets import resolve
 from tasks.settings import VerifyRule
 from tasks.transports import device
@@ -76,16 +77,30 @@ def _again(case: Case) -> Check:
 
     What is less sure than the cleanup's threshold was left to a person; the step's end names it, and the report asks about it.
     """
-    findings = triage.look(case, "again")
+    return judged(case, triage.look(case, "again"))
+
+
+def judged(case: Case, findings: Sequence[Finding]) -> Check:
+    """What that second look says."""
     grave = case.playbook.cleanup.threshold
     expected = f"no finding at or above {grave}"
     known = {_key(f) for f in case.state.findings}
-    left = [f for f in findings if f.score >= grave]
+    heavy = [f for f in findings if f.score >= grave]
+    # A login stays in the host's records, a line in its passwd: what was done about them is that nobody comes in so any more.
+    left = [f for f in heavy if _key(f) not in known or account.user_of(f) not in _locked(case)]
     if not left:
-        return Check("triage again", expected, f"none; {len(findings)} less sure ones", Result.PASS)
+        told = f"; {len(heavy)} of users that are locked now" if heavy else ""
+        return Check("triage again", expected, f"none; {len(findings) - len(heavy)} less sure ones{told}", Result.PASS)
     new = sum(_key(f) not in known for f in left)
     text = f"{len(left)} left ({new} of them new): " + "; ".join(f"{f.what} ({f.where})" for f in left[:3])
     return Check("triage again", expected, text, Result.FAIL)
+
+
+def _locked(case: Case) -> set[str]:
+    acts = (
+        a for a in case.state.acts if a.action.kind == "account.lock" and a.step == Step.CLEANUP and not a.superseded
+    )
+    return {a.action.facts["user"] for a in acts if a.receipt and a.receipt.ok}
 
 
 def _sight(case: Case) -> Check:
@@ -173,9 +188,12 @@ def _knocks(case: Case, name: str, seen: Listing | HemostatError) -> int:
 
 def _left(case: Case) -> list[str]:
     """Where the findings stand that triage showed as suspicious and no remedy answered for: a person must judge them."""
-    done = {a.action.facts.get("path") for a in case.state.acts if a.step == Step.CLEANUP}
+    acts = [a.action.facts for a in case.state.acts if a.step == Step.CLEANUP]
+    done, users = {a.get("path") for a in acts}, {a.get("user") for a in acts} - {None}
     killed = {a.action.facts.get("pid") for a in case.state.acts if a.action.kind in remedies.KILLS}
-    loud = (f for f in case.state.findings if f.score >= case.playbook.triage.threshold)
+    loud = (
+        f for f in case.state.findings if f.score >= case.playbook.triage.threshold and account.user_of(f) not in users
+    )
     return list(
         dict.fromkeys(f.where for f in loud if f.facts.get("path") not in done and f.facts.get("pid") not in killed)
     )

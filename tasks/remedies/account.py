@@ -27,12 +27,12 @@ def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
         return []
     users: dict[str, Finding] = {}
     for finding in reversed(findings):
-        if (user := _user(finding)) and user not in ("root", *scope.logins):
+        if (user := user_of(finding)) and user not in ("root", *scope.logins):
             users[user] = finding
     return [_action(user, finding, scope) for user, finding in sorted(users.items())]
 
 
-def _user(finding: Finding) -> str:
+def user_of(finding: Finding) -> str:
     """The account that a finding condemns: a second root in etc/passwd, a login that nobody may have made."""
     if finding.rule in ("login.suspicious",) or finding.rule.startswith("account."):
         return str(finding.facts.get("user", ""))

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,23 @@ from flows import engine
 from lab.netns.range import Range
 from tasks import on_host, site, undo
 from tasks.case import Case, Request, opened, reopened
-from tasks.model import Approval, Consent, Mode, Outcome, Remote, Step
+from tasks.model import (
+    Approval,
+    Consent,
+    Finding,
+    Mode,
+    Outcome,
+    Receipt,
+    Remote,
+    Step,
+    TargetError,
+    Unreachable,
+)
+from tasks.remedies import Scope, account
+from tasks.secrets import resolve
+from tasks.settings import Site
+from tasks.transports import reach
+from tasks.ways import Ssh
 from tests.containment.conftest import REPO, until
 from tests.range.ground import MARKS, chosen, running
 
@@ -117,3 +135,33 @@ def test_a_killed_runner_leaves_the_host_reachable(ground: tuple[Range, Path]) -
         assert [c.result for c in on_host.again(case)] == ["pass", "pass"]
         assert all(take_back(case, Consent.ISOLATE, Consent.BLOCK))
     assert "hemostat" not in rules(made)
+
+
+def logs_in(known: Site, user: str) -> bool:
+    """Does a new login of that user come about, with a key that its sshd accepts?"""
+    guest = replace(known.host("victim"), username=user, ssh=Ssh())
+    try:
+        with closing(reach(guest, known, resolve)) as hands:
+            return hands.run(["id", "-un"]).out.strip() == user.encode()
+    except (Unreachable, TargetError):
+        return False
+
+
+def test_a_locked_user_cannot_come_in_again(ground: tuple[Range, Path]) -> None:
+    """A real account that useradd made: its key opens the door before, not while it is locked, and again after the undo."""
+    made, folder = ground
+    known = site.load(folder / "site")
+    made.run("victim", "useradd", "--create-home", "--shell", "/bin/sh", "--password", "$6$a$b", "mallory")
+    assert logs_in(known, "mallory")
+    before = made.inside("/etc/shadow").read_bytes()
+    facts = {"user": "mallory", "host": "198.18.0.1", "line": "pts/0", "at": 0.0}
+    finding = Finding("login.suspicious", "x", "x", "x", 95, "high", "T1078", facts)
+    (action,) = account.plan([finding], Scope("incident", "victim", "/v", logins=("root",)))
+    with closing(reach(known.host("victim"), known, resolve)) as hands:
+        look = account.look(hands, action)
+        account.act(hands, action, look)
+        assert account.look(hands, action).present
+        assert not logs_in(known, "mallory")
+        account.undo(hands, action, Receipt(action.id, True, True, "", look.record))
+    assert logs_in(known, "mallory")
+    assert made.inside("/etc/shadow").read_bytes() == before

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tasks import verify
 from tasks.cleanup import plan
 from tasks.journal import NAME
-from tasks.model import Refused, TargetError
+from tasks.model import Refused, Result, TargetError
+from tasks.report_judge import answered
 from tests.core.victim import Victim
 
 needs_root = pytest.mark.skipif(
@@ -150,3 +152,20 @@ def test_shadow_of_another_moment_is_not_overwritten(victim: Victim, monkeypatch
     with pytest.raises(TargetError, match="changed it since"):
         victim.do(action)
     assert path.read_bytes().startswith(b"mallory:$6$new$new:19001")
+
+
+def test_verification_takes_a_locked_user_for_answered(victim: Victim) -> None:
+    """A login stays in the records for ever: locked is what clean means for it, and an undo makes it count again."""
+    victim.file("etc/passwd", b"mallory:x:41001:41001::/home/mallory:/bin/sh\n")
+    victim.file("etc/shadow", b"mallory:$6$a$b:19000:0:99999:7:::\n", 0o640)
+    suspicious(victim, "mallory")
+    (finding,) = victim.case.state.findings
+    again = verify.judged(victim.case, [finding])
+    assert (again.result, answered(finding, victim.case.state)) == (Result.FAIL, False)
+    action = victim.plan()
+    receipt = victim.do(action)
+    again = verify.judged(victim.case, [finding])
+    assert (again.result, answered(finding, victim.case.state)) == (Result.PASS, True)
+    assert "1 of users that are locked now" in again.observed
+    victim.undo(action, receipt)
+    assert verify.judged(victim.case, [finding]).result is Result.FAIL

@@ -23,6 +23,7 @@ from tasks.transports.winrm_wire import Late, Resolve, Wire
 UTF8 = 65001
 # Base64 of it, in an envelope, stays below 150 KB: the limit of Windows before 2012.
 PIECE = 96 << 10
+# What is kept in memory of one command's output.
 OUTPUT_LIMIT = 512 << 20
 # Seconds to delete a shell in, when the call's own time is over.
 GRACE = 5.0
@@ -75,15 +76,16 @@ class Client:
             Unreachable: the host does not answer or does not let us in.
         """
         printed = bytearray()
-        ran = self._powershell(script, data, deadline, printed.extend)
+        ran = self._powershell(script, data, deadline, _kept(printed))
         return self._framed(ran, bytes(printed))
 
     def stream_script(self, script: bytes, data: bytes, deadline: float, each: Each) -> bytes:
         """As `run_script`, for a script that prints lines before its framed answer: `each` gets every whole line as it comes."""
         rest = bytearray()
+        keep = _kept(rest)
 
         def sort(piece: bytes) -> None:
-            rest.extend(piece)
+            keep(piece)
             while b"\n" in rest and not rest.removeprefix(frame.BOM).startswith((b"BEGIN ", b"LANGUAGE ")):
                 line, _, after = bytes(rest).partition(b"\n")
                 rest[:] = after
@@ -104,7 +106,7 @@ class Client:
         """
         out = bytearray()
         tried = f"run {command.split()[0]} on {self.host.name}"
-        return self._run(tried, (command, ()), b"", deadline, out.extend, out)
+        return self._run(tried, (command, ()), b"", deadline, _kept(out), out)
 
     def _powershell(self, script: bytes, data: bytes, deadline: float, each: Each) -> Ran:
         line = (frame.POWERSHELL, frame.bootstrap())
@@ -171,9 +173,20 @@ def _fed(wire: Wire, shell: str, command: str, stdin: bytes) -> WSManFaultError 
     return None
 
 
+def _kept(into: bytearray) -> Each:
+    """Append to `into`, up to OUTPUT_LIMIT."""
+
+    def keep(piece: bytes) -> None:
+        into.extend(piece)
+        if len(into) > OUTPUT_LIMIT:
+            raise TargetError("fetch the output", f"{len(into)} bytes and no end", "look at the host by hand")
+
+    return keep
+
+
 def _drained(wire: Wire, shell: str, command: str, each: Each, err: bytearray) -> int:
     """Fetch the output until the command ends; its exit status."""
-    size = 0
+    keep = _kept(err)
     while True:
         if wire.left() <= 0:
             raise Late
@@ -182,9 +195,6 @@ def _drained(wire: Wire, shell: str, command: str, each: Each, err: bytearray) -
         except WinRMOperationTimeoutError:
             continue
         each(out)
-        err += more
-        size += len(out) + len(more)
-        if size > OUTPUT_LIMIT:
-            raise TargetError("fetch the output", f"{size} bytes and no end", "look at the host by hand")
+        keep(more)
         if done:
             return status

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import gzip
 import hashlib
 import json
 import os
@@ -24,6 +23,8 @@ from tasks.transports.winrm_frame import shipped
 
 # No limit: more than a file can have.
 WHOLE = 1 << 62
+# Of the file, in one line.
+PIECE = 48 << 10
 # Breaks in a row without a single whole piece between them.
 BREAKS = 4
 # No host that answers at all is slower than this.
@@ -113,7 +114,10 @@ def _asked(client: Client, there: FileThere, file: BinaryIO) -> None:
     """One long command; each piece is on the disk when the next one comes."""
 
     def keep(line: bytes) -> None:
-        file.write(_piece(line, there.path))
+        piece = _piece(line, there.path)
+        if file.tell() + len(piece) > there.hashed:
+            raise TargetError(f"copy {inert(there.path)}", "more came than was asked for", "look at the host by hand")
+        file.write(piece)
         file.flush()
 
     left = there.hashed - file.tell()
@@ -125,10 +129,14 @@ def _asked(client: Client, there: FileThere, file: BinaryIO) -> None:
 
 
 def _piece(line: bytes, path: str) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
     try:
-        return gzip.decompress(base64.b64decode(line, validate=True))
-    except (binascii.Error, zlib.error, OSError, EOFError):
-        raise TargetError(f"copy {inert(path)}", "a piece came damaged: its CRC-32 is wrong", "try again") from None
+        piece = unpacker.decompress(base64.b64decode(line, validate=True), PIECE + 1)
+    except (binascii.Error, zlib.error):
+        piece = b""
+    if not unpacker.eof or unpacker.unused_data or not 0 < len(piece) <= PIECE:
+        raise TargetError(f"copy {inert(path)}", "a piece came damaged: its length or CRC-32 is wrong", "try again")
+    return piece
 
 
 def _sha256(path: Path) -> str:

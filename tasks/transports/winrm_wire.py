@@ -32,6 +32,7 @@ T = TypeVar("T")
 ENVELOPE = "512000"
 # Far more than such an envelope, sealed.
 LARGEST = 8 << 20
+PIECE = 64 << 10
 OPERATION = 20
 PAUSES = (0.1, 0.5, 2.0)
 BUSY = 170
@@ -78,7 +79,7 @@ class Bounded(HTTPAdapter):
         def pieces(amount: int, decode_content: bool) -> Iterator[bytes]:
             size = 0
             try:
-                while piece := raw.read1(amount, decode_content=decode_content):
+                while piece := raw.read1(max(amount, PIECE), decode_content=decode_content):
                     size += len(piece)
                     self._check(size)
                     yield piece

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import hashlib
 import json
 import os
@@ -10,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from lab.wsman import Cut, made
+from lab.wsman import Cut, Pipes, Shell, made
 from tasks.model import ConfigError, TargetError, Unreachable
 from tasks.transports import winrm_files
 from tasks.transports.winrm import Client
 from tasks.transports.winrm_certificate import fingerprint
 from tasks.transports.winrm_files import fetch, stat
+from tasks.transports.winrm_frame import shipped
 from tasks.transports.winrm_wire import Wire
 from tests.transports.winrm_house import client, inventory, listening
 
@@ -142,6 +145,32 @@ def test_a_damaged_piece_is_not_written(tmp_path: Path, host: Path, monkeypatch:
             fetch(windows, "C:\\a", tmp_path / "a", 1 << 20)
     assert (tmp_path / "a.part").stat().st_size == 2 * 49152
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ([bytes(49_152), bytes(49_152)], "more came than was asked for"),
+        ([bytes(64 << 20)], "its length or CRC-32"),
+        ([b""], "its length or CRC-32"),
+        ([bytes(49_153)], "its length or CRC-32"),
+    ],
+    ids=["too many", "a bomb", "nothing", "too long"],
+)
+def test_a_host_that_sends_what_was_not_asked_for(tmp_path: Path, host: Path, lines: list[bytes], says: str) -> None:
+    """An attacker's host fills neither the disk nor the memory."""
+
+    def chunks(shell: Shell, data: Any, pipes: Pipes) -> str:
+        for line in lines:
+            pipes.out(base64.b64encode(gzip.compress(line, 1)) + b"\r\n")
+        return "{}"
+
+    (host / "a").write_bytes(bytes(60_000))
+    with listening(host) as server, client(server) as windows:
+        server.service.machine.scripts[shipped("chunks")] = chunks
+        with pytest.raises(TargetError, match=says):
+            fetch(windows, "C:\\a", tmp_path / "a")
+    assert (tmp_path / "a.part").stat().st_size <= 49_152
 
 
 def test_a_host_that_goes_away_for_good(tmp_path: Path, host: Path, monkeypatch: pytest.MonkeyPatch) -> None:

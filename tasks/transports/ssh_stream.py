@@ -83,7 +83,6 @@ class _Copy:
         """Receive the rest, and hold it against what the host says that it read."""
         before, self.moved = self.digest.hexdigest() if self.size else "", False
         instruct(wire, "fetch", (self.path, str(self.limit), str(self.size)), time.monotonic() + STALLED)
-        wire.end()
         rest, cut = hashlib.sha256(), False
         while part := self._next(wire):
             kept = part[: self.limit - self.size]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import select
+import threading
 import time
 from collections.abc import Iterator
 
@@ -38,13 +39,16 @@ class Wire:
 
     def __init__(self, transport: paramiko.Transport, command: str, where: str, deadline: float) -> None:
         self.where, self.errors, self._transport = where, bytearray(), transport
-        with broken(where):
-            self.channel = transport.open_session(timeout=max(0.1, deadline - time.monotonic()))
+        with self._bounded(deadline), broken(where):
+            self.channel = transport.open_session(timeout=self._left(deadline))
             self.channel.exec_command(command)
 
     def close(self) -> None:
         """Let go of it; the program at the other end sees the end of its input."""
-        self.channel.close()
+        with contextlib.suppress(
+            paramiko.SSHException, OSError, EOFError
+        ):  # it says good-bye on a wire that may be gone
+            self.channel.close()
 
     def send(self, data: bytes, deadline: float) -> None:
         """Write all of it.
@@ -54,7 +58,7 @@ class Wire:
             Unreachable: the connection broke.
         """
         sent = 0
-        with broken(self.where):
+        with self._bounded(deadline), broken(self.where):
             while sent < len(data):
                 self.channel.settimeout(self._left(deadline))
                 with contextlib.suppress(TimeoutError):
@@ -109,6 +113,21 @@ class Wire:
             if len(self.errors) > ERROR_LIMIT:
                 seen = f"it floods standard error: {len(self.errors)} bytes"
                 raise TargetError(f"listen to {self.where}", seen, "look at it by hand")
+
+    @contextlib.contextmanager
+    def _bounded(self, deadline: float) -> Iterator[None]:
+        """End the connection at the deadline: paramiko waits for ever for a word on a command, and for a full wire to become free."""
+        timer = threading.Timer(self._left(deadline), self._transport.close)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        except Unreachable:
+            if time.monotonic() >= deadline:
+                raise Late(self.where) from None
+            raise
+        finally:
+            timer.cancel()
 
     def _left(self, deadline: float) -> float:
         left = deadline - time.monotonic()

@@ -16,6 +16,10 @@ Behave = Callable[[paramiko.Channel, threading.Event], None]
 KEY = paramiko.RSAKey.generate(2048)
 
 
+def never(channel: paramiko.Channel, over: threading.Event) -> None:
+    """Not even a yes or no to the command; and nothing is read from the wire meanwhile."""
+
+
 class _Everybody(paramiko.ServerInterface):
     def __init__(self, behave: Behave, over: threading.Event) -> None:
         self.behave, self.over = behave, over
@@ -30,6 +34,8 @@ class _Everybody(paramiko.ServerInterface):
         return paramiko.common.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        if self.behave is never:
+            self.over.wait(20)
         threading.Thread(target=self._run, args=(channel,), daemon=True).start()
         return True
 

@@ -12,7 +12,7 @@ from tasks.model import TargetError, Unreachable
 from tasks.settings import Host
 from tasks.transports import ssh, ssh_session, ssh_text
 from tasks.transports.ssh_session import Session, started
-from tests.transports.odd_sshd import listening, odd
+from tests.transports.odd_sshd import listening, never, odd
 
 pytestmark = pytest.mark.lab
 READY = f"{ssh_text.READY}\n".encode()
@@ -87,6 +87,25 @@ def test_one_command_is_bounded_as_well(monkeypatch):
             with pytest.raises(TargetError, match=words):
                 ssh.run(client, "show", timeout=0.5)
             assert time.monotonic() - began < 4
+
+
+def test_a_host_that_does_not_even_say_yes():
+    """No answer to the command itself: given up at the deadline, as is a wire that nobody reads at the other end."""
+    with odd(never) as host, ssh.connected(host, lambda _: "x") as client:
+        began = time.monotonic()
+        with pytest.raises(TargetError, match=r"no end|the deadline is over"):
+            ssh.run(client, "show", timeout=0.5)
+        assert time.monotonic() - began < 4
+
+    def deaf(channel, over):
+        channel.transport.packetizer.close()
+        over.wait(20)
+
+    with odd(deaf) as host, ssh.connected(host, lambda _: "x") as client:
+        began = time.monotonic()
+        with pytest.raises(TargetError):
+            ssh.run(client, "show", bytes(64 << 20), timeout=0.5)
+        assert time.monotonic() - began < 4
 
 
 def test_a_shell_that_ends_is_told():

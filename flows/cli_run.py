@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -187,12 +187,16 @@ def drill(
     ] = "keepalive",
     interval: Annotated[float, typer.Option(help="The beacon's interval in seconds.", min=0.1, max=30)] = 1.0,
     ground: Annotated[
-        str, typer.Option("--range", help="loopback, or netns: real hosts in namespaces, reached over SSH.")
+        str,
+        typer.Option(
+            "--range", help="loopback; netns: real hosts in namespaces, over SSH; windows: simulated ones, over WinRM."
+        ),
     ] = "loopback",
     scenario: Annotated[list[str] | None, typer.Option(help="What happens on netns; may be repeated.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Every scenario, one after the other, and a table.")] = False,
     shown: Annotated[bool, typer.Option("--list", help="Show the scenarios, and do nothing.")] = False,
     firewall: Annotated[str, typer.Option(help="On netns: this platform instead of the scenario's.")] = "",
+    windows: Annotated[bool, typer.Option(help="On loopback: also a simulated Windows host, at the same time.")] = True,
     prefect: UsePrefect = True,
     site: SiteFolder = Here,
     reports: Reports = None,
@@ -200,19 +204,25 @@ def drill(
 ) -> None:
     """Make a real incident on this machine, on loopback or on hosts of its own, and run all seven steps on it."""
     from flows import drill as drills
-    from flows import scenarios
+    from flows import scenarios, windows_drills
 
-    if ground not in ("loopback", "netns"):
-        raise ConfigError(f"there is no range {ground!r}", do="say loopback or netns")
-    hosts = ground == "netns" or bool(scenario) or every
+    if ground not in ("loopback", "netns", "windows"):
+        raise ConfigError(f"there is no range {ground!r}", do="say loopback, netns or windows")
+    hosts: Any = windows_drills if ground == "windows" else scenarios
+    alone = ground == "loopback" and not scenario and not every
     if explain:
-        return console().print(scenarios.EXPLANATION if hosts else drills.EXPLANATION)
+        console().print(drills.EXPLANATION if alone else hosts.EXPLANATION)
+        return
     if shown:
-        return scenarios.listed(as_json)
+        hosts.listed(as_json)
+        return
     options = runs.Options(reports_of(site, reports), yes, prefect, as_json)
-    if not hosts:
-        raise typer.Exit(drills.run(options, beacon, interval))
-    names = () if every else tuple(scenario or [scenarios.FIRST])
+    if alone:
+        beside = windows_drills.Beside(options) if windows else None
+        raise typer.Exit(drills.run(options, beacon, interval, beside))
+    names = () if every else tuple(scenario or [hosts.FIRST])
+    if ground == "windows":
+        raise typer.Exit(windows_drills.run(options, names))
     raise typer.Exit(scenarios.run(options, names, firewall))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from rich.table import Table
 
@@ -21,9 +22,10 @@ from lab.netns import plan
 from lab.netns import range as namespaces
 from lab.range import Mode as Beacon
 from lab.range import Range
+from lab.windows import range as windows
 from tasks import report
 from tasks.case import load_state, new_id, reopened
-from tasks.model import ConfigError, Mode
+from tasks.model import ConfigError, Json, Mode
 
 EXPLANATION = """\
 hemostat drill makes one real incident on this machine and runs the seven steps on it.
@@ -33,6 +35,7 @@ It starts, on loopback addresses of 127.0.0.0/8 alone and as the user that you a
   a beacon: a real process with its own binary, which talks to that listener and is started again by its persistence;
   a laboratory firewall: an SSH server that behaves like a Cisco ASA. Its enforcement is a laboratory's: the beacon's path leads
   through a relay in the same process, which obeys the configuration that hemostat writes over SSH;
+  beside it a simulated Windows host behind a real WinRM service, with a beacon, C2 and firewall of its own (not with --no-windows);
   a Prefect server, for the pages of the run (not with --no-prefect).
 
 It writes below one folder, reports/ID: the victim's sandbox home with the persistence, the evidence, the journal, the report.
@@ -43,8 +46,11 @@ Afterwards `hemostat show last`, `report last`, `verify last` and `undo last` wo
 """
 
 
-def run(options: runs.Options, beacon: str, interval: float) -> int:
+def run(options: runs.Options, beacon: str, interval: float, beside: Beside | None = None) -> int:
     """The whole drill on loopback; the exit code is the run's.
+
+    Args:
+        beside: a second victim, which is worked on at the same time.
 
     Raises:
         ConfigError: the beacon's mode is none.
@@ -57,11 +63,29 @@ def run(options: runs.Options, beacon: str, interval: float) -> int:
     if not options.as_json:
         console().print(line(said, "yellow"))
     with kept_if_opened(folder), Range(folder / "range", mode, interval) as range_:
+        if beside:
+            beside.start()
         incident(range_, folder, options)
         score = scored(load_state(folder), range_)
     keep(folder, score)
-    tell(folder, score, options)
-    return runs.code(folder)
+    if not options.as_json:
+        tell(folder, score)
+    codes = [runs.code(folder), *([beside.finish()] if beside else [])]
+    if options.as_json:
+        facts(_told(folder, score) | ({"beside": beside.told()} if beside else {}))
+    return max(codes)
+
+
+class Beside(Protocol):
+    """A second incident, in a thread of its own."""
+
+    def start(self) -> None: ...
+
+    def finish(self) -> int:
+        """Wait for it and tell it; the exit code."""
+
+    def told(self) -> dict[str, Json]:
+        """Its facts, for a program."""
 
 
 @contextlib.contextmanager
@@ -78,7 +102,7 @@ def incident(range_: Ground, folder: Path, options: runs.Options) -> None:
     """The range's own alert through the door of all alerts, and the seven steps."""
     site = folder / "range" / "site"
     range_.write_site(site)
-    with _environment(range_):
+    with environment(range_):
         known, requests = doors.by_alert(site, "suricata", range_.alert(), Mode.DRILL)
         runs.respond_all(known, [replace(requests[0], id=folder.name)], options)
 
@@ -87,13 +111,18 @@ def incident(range_: Ground, folder: Path, options: runs.Options) -> None:
 def reopened_range(folder: Path) -> Iterator[None]:
     """Bring the drill's firewall up again for an undo or a resume, on its old address, with its old configuration."""
     place = folder / "range"
-    again = namespaces.Range.reopen(place) if (place / plan.NAME).exists() else Range.reopen(place)
-    with again as range_, _environment(range_):
+    with _again(place) as range_, environment(range_):
         yield
 
 
+def _again(place: Path) -> Ground:
+    if (place / windows.NAME).exists():
+        return windows.Range.reopen(place)
+    return namespaces.Range.reopen(place) if (place / plan.NAME).exists() else Range.reopen(place)
+
+
 @contextlib.contextmanager
-def _environment(range_: Ground) -> Iterator[None]:
+def environment(range_: Ground) -> Iterator[None]:
     """The laboratory's passwords, which its inventory names by reference, for as long as the laboratory stands."""
     os.environ.update(range_.environment)
     try:
@@ -110,11 +139,12 @@ def keep(folder: Path, score: Score) -> None:
         report.write(case)
 
 
-def tell(folder: Path, score: Score, options: runs.Options) -> None:
-    """The score, for a person or a program."""
-    if options.as_json:
-        facts(runs.told(folder) | {"score": score, "report": folder / "report.html"})
-        return
+def _told(folder: Path, score: Score) -> dict[str, Json]:
+    return runs.told(folder) | {"score": score, "report": folder / "report.html"}
+
+
+def tell(folder: Path, score: Score) -> None:
+    """The score, for a person."""
     out = console()
     table = Table(title="Score of the drill", title_justify="left", box=None, show_header=False, pad_edge=False)
     for label, value in rows(score):

@@ -104,7 +104,7 @@ def _one(options: runs.Options, scenario: Scenario) -> Result:
         control = range_.control()[0]
     drill.keep(folder, score)
     if not options.as_json:
-        drill.tell(folder, score, options)
+        drill.tell(folder, score)
     return Result(scenario.name, folder.name, str(state.outcome), score, control, faults)
 
 

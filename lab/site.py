@@ -81,8 +81,8 @@ def _hosts(plan: Plan, root: Path) -> Json:
     } | devices(plan)
 
 
-def devices(plan: Plan) -> dict[str, Json]:
-    """The range's firewall as the inventory has it."""
+def devices(plan: Plan, password: str = PASSWORD, secret: str = SECRET) -> dict[str, Json]:
+    """The range's firewall as the inventory has it; `password` and `secret` are the environment variables that hold them."""
     return {
         "asa": {
             "hostname": plan.device[0],
@@ -91,8 +91,8 @@ def devices(plan: Plan) -> dict[str, Json]:
             "transport": "device",
             "groups": ["drill"],
             "username": plan.username,
-            "password": f"env:{PASSWORD}",
-            "secret": f"env:{SECRET}",
+            "password": f"env:{password}",
+            "secret": f"env:{secret}",
             "host_key": line_of(plan.key),
         },
     }

@@ -31,7 +31,8 @@ from tasks.model import ConfigError, Json
 
 NAME = "windows.json"
 USER = "hemostat"
-PASSWORD = "HEMOSTAT_LAB_WINDOWS"  # noqa: S105 - the name of an environment variable
+# Names of environment variables; another range of this process has its own.
+PASSWORD, DEVICE, ENABLE = "HEMOSTAT_LAB_WINDOWS", "HEMOSTAT_LAB_WINDOWS_ASA", "HEMOSTAT_LAB_WINDOWS_ENABLE"
 START = 10.0
 
 
@@ -154,10 +155,27 @@ class Range:
         ]
         return tuple(planted)
 
+    def at_work(self, what: str) -> bool:
+        """Is that thing of a scenario (`service NAME`, `task PATH`, `file PATH`, `registry NAME`, `wmi NAME`, `process`) still at work?"""
+        kind, _, name = what.partition(" ")
+        host = self.host
+        if kind == "process":
+            return bool(host.beacon)
+        if kind == "file":
+            return host.file(name) is not None
+        if kind == "service":
+            service = host.services[(name,)]
+            return bool(service["start"] != "Disabled" or service["state"] == "Running")
+        if kind == "task":
+            return bool(host.tasks[(name,)].get("enabled", True))
+        if kind == "registry":
+            return any(row["name"] == name for row in host.registry.values())
+        return any(row["kind"] != "filter" and name in (row["name"], row.get("consumer")) for row in host.subscriptions)
+
     @property
     def environment(self) -> dict[str, str]:
         """The environment variables that the written site's credential references name."""
-        return {site.PASSWORD: self.plan.password, site.SECRET: self.plan.secret, PASSWORD: self.kept.password}
+        return {DEVICE: self.plan.password, ENABLE: self.plan.secret, PASSWORD: self.kept.password}
 
     def c2_messages(self) -> Sequence[Message]:
         """Every message that reached the C2."""
@@ -171,7 +189,7 @@ class Range:
 
     def write_site(self, folder: Path) -> None:
         """Write inventory/ and playbooks/ for this range."""
-        hosts = site.devices(self.plan) | {"windows": self._victim()}
+        hosts = site.devices(self.plan, DEVICE, ENABLE) | {"windows": self._victim()}
         book = site.playbook(self.kept.interval)
         book["triage"] |= {"recent_days": 14}
         site.put(folder, hosts, site.policy(self.plan), book)

@@ -15,7 +15,7 @@ from tests.cli.house import ended, say, spawn
 
 pytestmark = pytest.mark.lab
 
-QUICK = ("drill", "--yes", "--no-prefect", "--interval", "0.2", "--reports", "reports")
+QUICK = ("drill", "--yes", "--no-prefect", "--no-windows", "--interval", "0.2", "--reports", "reports")
 
 
 def mentions(folder: Path) -> list[str]:

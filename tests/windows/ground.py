@@ -43,20 +43,3 @@ def run(range_: Range, folder: Path) -> State:
 def options(folder: Path) -> runs.Options:
     """Every question answered with yes, no Prefect."""
     return runs.Options(folder, True, False, False)
-
-
-def standing_there(range_: Range, what: str) -> bool:
-    """Is that thing of a scenario still at work on the host?"""
-    kind, _, name = what.partition(" ")
-    host = range_.host
-    if kind == "process":
-        return bool(host.beacon)
-    if kind == "file":
-        return host.file(name) is not None
-    if kind == "service":
-        return host.services[(name,)]["start"] != "Disabled" or host.services[(name,)]["state"] == "Running"
-    if kind == "task":
-        return bool(host.tasks[(name,)].get("enabled", True))
-    if kind == "registry":
-        return any(row["name"] == name for row in host.registry.values())
-    return any(row["kind"] != "filter" and name in (row["name"], row.get("consumer")) for row in host.subscriptions)

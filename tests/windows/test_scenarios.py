@@ -29,9 +29,9 @@ def test_a_scenario_ends_as_its_file_demands(name: str, tmp_path: Path) -> None:
         assert set(expect.found) <= loud, f"not found: {set(expect.found) - loud}"
         assert not (expect.quiet and loud), f"a clean host has loud findings: {loud}"
         _ended(state, expect.outcomes)
-        still = [what for what in expect.removed if ground.standing_there(range_, what)]
+        still = [what for what in expect.removed if range_.at_work(what)]
         assert not still, f"still at work: {still}"
-        assert all(ground.standing_there(range_, what) for what in expect.left)
+        assert all(range_.at_work(what) for what in expect.left)
         _silent(range_, state)
         assert range_.service.service.shells == {}, "no shell may be left on the host"
 
@@ -64,7 +64,7 @@ def test_undo_puts_everything_back(name: str, tmp_path: Path) -> None:
         with reopened(tmp_path / "incident") as case:
             results = undo.run(case, (Step.CLEANUP,), Approval.AUTO)
         assert [r.why for r in results if not r.back and r.action.undo] == []
-        assert [what for what in gone if not ground.standing_there(range_, what)] == []
+        assert [what for what in gone if not range_.at_work(what)] == []
 
 
 def test_a_range_comes_up_again_as_it_stood(tmp_path: Path) -> None:
@@ -72,6 +72,6 @@ def test_a_range_comes_up_again_as_it_stood(tmp_path: Path) -> None:
     with ground.standing(tmp_path, "service_dll") as range_:
         ground.run(range_, tmp_path)
     with Range.reopen(tmp_path / "range") as again:
-        assert not ground.standing_there(again, "service HelperSvc")
+        assert not again.at_work("service HelperSvc")
         assert again.kept == range_.kept
     assert load_state(tmp_path / "incident").outcome is Outcome.DONE

@@ -16,7 +16,9 @@ import pytest
 
 from tasks.model import Remote, TargetError
 from tasks.transports import ssh_look
+from tasks.transports import ssh_look_sockets as sockets
 from tasks.transports.local import LocalHands
+from tasks.transports.ssh_look_records import of_kind, records
 from tests.transports.conftest import until
 from tests.transports.looking import SHELLS, asker
 
@@ -124,6 +126,23 @@ def _plain(process):
         process.ppid, process.name, process.exe, process.deleted, process.memfd, process.sha256, process.cmdline, process.user,
         process.cwd, process.hidden,
     )  # fmt: skip
+
+
+def test_a_thread_is_no_process(ask, python):
+    """Numbers that answer without being listed are threads, as long as nobody hides: none is a process, none holds a socket."""
+    child = python(
+        "import socket, threading, time; s = socket.create_server(('127.0.0.1', 0));"
+        "[threading.Thread(target=time.sleep, args=(60,)).start() for _ in range(40)]; print('go', flush=True); time.sleep(60)"
+    )
+    threads = {int(path.name) for path in Path(f"/proc/{child.pid}/task").iterdir()} - {child.pid}
+    assert len(threads) >= 40
+    seen = {p.pid: p for p in ssh_look.processes(ask)}
+    assert not threads & seen.keys()
+    found = records(ask, "connections", ["5"], 60.0)
+    assert len(of_kind(found, "listed")) == 1
+    held = sockets.owners(found)
+    assert {child.pid} in held.values()
+    assert not threads & {pid for pids in held.values() for pid in pids}
 
 
 @root_only

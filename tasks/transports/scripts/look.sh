@@ -118,15 +118,29 @@ hidden() {
         done
     } 2>/dev/null
     rec "listed $whole"
-    for d in "$P"/[0-9]*; do printf '%s ' "${d##*/}"; done
-    [ -n "$FOUND" ] || return 0
-    rec groups
+    listed=" "
+    for d in "$P"/[0-9]*; do listed="$listed${d##*/} "; done
+    printf '%s' "$listed"
+    [ -z "$FOUND" ] || leaders
+}
+# leaders: of the numbers in FOUND those stay that are processes, not threads or born meanwhile.
+leaders() {
     set --
     for n in $FOUND; do set -- "$@" "$P/$n/status"; done
-    grep -sH '^Tgid:' "$@" 2>/dev/null
+    groups=$(grep -sH '^Tgid:' "$@" 2>/dev/null)
+    rec groups
+    printf '%s\n' "$groups"
     rec mute
-    [ "$WHO" = 0 ] || return 0
-    for n in $FOUND; do [ -d "$P/$n" ] || { kill -0 "$n" && printf '%s ' "$n"; } 2>/dev/null; done
+    [ "$WHO" != 0 ] || for n in $FOUND; do [ -d "$P/$n" ] || { kill -0 "$n" && printf '%s ' "$n"; } 2>/dev/null; done
+    FOUND=
+    # shellcheck disable=SC2086  # numbers and the kernel's names
+    set -- $groups
+    while [ $# -ge 2 ]; do
+        n=${1%/status:*}
+        n=${n##*/}
+        case "$listed" in *" $n "*) ;; *) [ "$n" != "$2" ] || FOUND="$FOUND $n" ;; esac
+        shift 2
+    done
 }
 
 # --- processes ---
@@ -372,18 +386,21 @@ rest() {
 caught() {
     rec tables
     printf '%s\n' "$1"
-    inodes=$(printf '%s\n' "$1" | sed 's/^[^:]*:[^:]*: *//' | { while read -r _ _ _ _ _ _ _ _ inode _; do [ "$inode" = 0 ] || printf ' -o -lname socket:\\[%s\\]' "$inode"; done; })
-    [ -n "$inodes" ] || return 1
+    numbers=$(printf '%s\n' "$1" | sed 's/^[^:]*:[^:]*: *//' | while read -r _ _ _ _ _ _ _ _ inode _; do echo "$inode"; done)
+    wanted=
+    for inode in $numbers; do [ "$inode" = 0 ] || wanted="$wanted -o -lname socket:\\[$inode\\]"; done
+    [ -n "$wanted" ] || return 1
     [ "$FIND" = gnu ] || {
         SEL="/proc/[0-9]*"
         held=$(inodes)
         rec inodes
         printf '%s\n' "$held"
-        return 0
+        for inode in $numbers; do case $held in *"socket $inode "*) return 0 ;; esac done
+        return 1
     }
     set -f
     # shellcheck disable=SC2086
-    set -- ${inodes# -o}
+    set -- ${wanted# -o}
     set +f
     rec sockets
     holder=$(find /proc/[0-9]*/fd -maxdepth 1 \( "$@" \) -printf '%p %l\n' -quit 2>/dev/null)

@@ -300,8 +300,8 @@ def test_a_script_that_is_silent_for_long(tmp_path: Path) -> None:
     """The host answers every operation with a time-out until there is output; that is no error."""
     with listening(tmp_path) as server, client(server) as windows:
         windows.wire.operation = 1
-        assert windows.run_script(SLOW, b'{"seconds": 1.4}') == b"awake"
-        assert server.log.count("Receive") == 2
+        assert windows.run_script(SLOW, b'{"seconds": 2.3}') == b"awake"
+        assert server.log.count("Receive") >= 2
 
 
 @pytest.mark.parametrize("after", [0, 300], ids=["before the answer", "in the answer"])

@@ -103,9 +103,11 @@ def _missed(state: State, range_: Ground) -> tuple[str, ...]:
     """What the attacker planted and no loud finding names."""
     threshold = state.playbook.triage.threshold if state.playbook else 0
     loud = [f for f in state.findings if f.score >= threshold]
-    named = {str(f.facts.get(key)) for f in loud for key in ("path", "file", "exe")}
+    named = {str(f.facts.get(key)) for f in loud for key in ("path", "file", "exe", "name")}
     named |= {word for f in loud if f.facts.get("kind") == "ld_preload" for word in str(f.facts.get("text")).split()}
-    return tuple(f"{p.kind} {p.path}" for p in range_.planted if str(range_.root / p.path.lstrip("/")) not in named)
+    folded = {name.casefold() for name in named}  # Windows names a file in any case
+    places = ((p, str(range_.root / p.path.lstrip("/")).casefold()) for p in range_.planted)
+    return tuple(f"{p.kind} {p.path}" for p, place in places if place not in folded)
 
 
 def rows(score: Score) -> Iterator[tuple[str, str]]:

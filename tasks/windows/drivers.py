@@ -54,5 +54,10 @@ def _finding(driver: Driver, signs: list[tuple[str, Sign]], file: Signed | None)
         gravest.score,
         "high" if gravest.score >= 75 else "medium",
         gravest.attack,
-        {"name": driver.name, "path": driver.path, "running": driver.running, "sha256": file.sha256 if file else ""},
+        {
+            "name": driver.name,
+            "path": plain(driver.path),
+            "running": driver.running,
+            "sha256": file.sha256 if file else "",
+        },
     )

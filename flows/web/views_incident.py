@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from flows.inbox import Order
+from flows.inbox_nouns import Order
 from flows.orders import NOT_DONE
 from flows.web.views import Row, Stand, open_plans, row
 from tasks import decide

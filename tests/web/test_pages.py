@@ -94,6 +94,13 @@ def test_the_list_in_pages(tmp_path: Path, house: Context) -> None:
     assert reader.get("/incidents?number=99").text.count('class="state"') == 3
 
 
+@pytest.mark.parametrize(("number", "status"), [("abc", 400), ("-5", 200), ("0", 200), ("9" * 40, 200), ("1e3", 400)])
+def test_any_page_number(reader: Reader, number: str, status: int) -> None:
+    """What is no number is a plain page that says so; what is no page's number is the nearest page."""
+    said = reader.log_in("vera").get(f"/incidents?number={number}")
+    assert (said.status_code, said.headers["content-type"]) == (status, "text/html; charset=utf-8")
+
+
 def test_a_damaged_incident_is_shown_as_such(reader: Reader) -> None:
     """It is in the list with what is wrong, and its page says the same; neither says that anything is well."""
     reader.log_in("vera")

@@ -139,10 +139,10 @@ def _planned(case: Case) -> list[Action]:
             "fence", f"{case.host.name} is a folder of another machine: cutting it off would cut that one off"
         )
     runner = hands.came_from()
-    if runner is None and not policy.own:
+    if case.host.transport == "local" and not policy.own:
         raise TargetError(
             "isolate the machine that hemostat runs on",
-            "nobody comes in by a connection of ours, and the policy names no own address to spare",
+            "no new connection can prove that somebody still gets in, for the policy names no own address",
             "put your own machines into `own` of inventory/policy.yaml, or isolate it over SSH",
         )
     facts: Json = {

@@ -119,7 +119,9 @@ class Hands(Protocol):
         """
 
     def came_from(self) -> tuple[str, int] | None:
-        """The address that our connection comes from as the host sees it, and the host's port that it came to; None for a local host.
+        """The address that our connection comes from as the host sees it, and the host's port that it came to; None where there is none.
+
+        For this very host that is the operator's own login, if it came over SSH.
 
         Raises:
             Unreachable: the host does not tell: whoever is to be spared from a drop is not known.

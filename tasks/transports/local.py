@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from tasks.facts import Autostart, Connection, FileSeen, Process, System, Unseen
 from tasks.facts_windows import Windows
-from tasks.model import Json, Remote, TargetError, inert
+from tasks.model import ConfigError, Json, Remote, TargetError, inert, parse_address, parse_port
 from tasks.transports import (
     local_autostarts,
     local_change,
@@ -117,8 +117,12 @@ class LocalHands:
         return local_memory.dump(self.root, pid, created, into, limit)
 
     def came_from(self) -> tuple[str, int] | None:
-        """None: we are here."""
-        return None
+        """The operator's end of an SSH login here and the port that it came to (SSH_CONNECTION, ssh(1)); None at the console."""
+        words = os.environ.get("SSH_CONNECTION", "").split()
+        try:
+            return str(parse_address(words[0])), parse_port(words[3])
+        except (IndexError, ConfigError):
+            return None
 
     def renew(self, own: Sequence[str]) -> str:
         """An answer to a new TCP connection from one of the owner's addresses; see tasks.transports.answering."""

@@ -19,6 +19,8 @@ REPO = Path(__file__).parents[2]
 C2, C2_V6, INNOCENT = "203.0.113.9", "2001:db8:77::9", "203.0.113.80"
 RUNNER, RUNNER_V6 = "10.77.0.1", "2001:db8:77::1"
 SILENT = "10.77.0.99"  # an address of the owner's at which nobody is
+# The steps above the packet filter are the same for both: one is enough.
+NFT_ALONE = pytest.mark.parametrize("net", ["nft"], indirect=True)
 NEEDS = os.geteuid() == 0 and all(map(shutil.which, ("ip", "nft", "iptables", "ip6tables")))
 
 ECHO = """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containment.conftest import C2, C2_V6, INNOCENT, NEEDS, Net
+from tests.containment.conftest import C2, C2_V6, INNOCENT, NEEDS, NFT_ALONE, Net
 
 pytestmark = [pytest.mark.range, pytest.mark.skipif(not NEEDS, reason="needs root, ip, nft and iptables")]
 
@@ -48,6 +48,7 @@ def test_foreign_rules_and_other_incidents_stay(net: Net, tmp_path: Path) -> Non
     assert net.rules() == before
 
 
+@NFT_ALONE
 def test_what_was_there_before_is_not_taken_back(net: Net, tmp_path: Path) -> None:
     """A second incident with the same remote changes nothing, and its undo leaves the first one's block."""
     assert net.do("block", tmp_path / "a" / "incident-1")["outcome"] == "done"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.containment.conftest import C2, C2_V6, INNOCENT, NEEDS, RUNNER, RUNNER_V6, SILENT, Net, until
+from tests.containment.conftest import C2, C2_V6, INNOCENT, NEEDS, NFT_ALONE, RUNNER, RUNNER_V6, SILENT, Net, until
 
 pytestmark = [pytest.mark.range, pytest.mark.skipif(not NEEDS, reason="needs root, ip, nft and iptables")]
 OURS = {"isolate": "auto", "own": [RUNNER, RUNNER_V6]}
@@ -55,6 +55,7 @@ def test_a_killed_runner_leaves_no_host_cut_off(net: Net, tmp_path: Path) -> Non
     assert not net.reaches(C2)
 
 
+@NFT_ALONE
 def test_no_proof_no_isolation(net: Net, tmp_path: Path) -> None:
     """Nobody of ours answers: the step says so and when it ends, and it does end."""
     out, err = cut_off(net, tmp_path / "incident-1", 5).communicate(timeout=30)
@@ -63,6 +64,7 @@ def test_no_proof_no_isolation(net: Net, tmp_path: Path) -> None:
     assert until(lambda: net.reaches(INNOCENT, seconds=0.3), 6)
 
 
+@NFT_ALONE
 def test_a_resume_goes_on_where_the_runner_was_killed(net: Net, tmp_path: Path) -> None:
     """The switch still runs: the way is proved anew, the switch taken away, the isolation stays."""
     cut_off(net, tmp_path / "incident-1", 6).kill()
@@ -71,6 +73,7 @@ def test_a_resume_goes_on_where_the_runner_was_killed(net: Net, tmp_path: Path) 
     assert not until(lambda: net.reaches(INNOCENT, seconds=0.3), 6)
 
 
+@NFT_ALONE
 def test_a_person_is_asked(net: Net, tmp_path: Path) -> None:
     """ask: nothing is cut off before the yes; a no leaves the block; both are told."""
     wish = {**OURS, "isolate": "ask"}
@@ -84,6 +87,7 @@ def test_a_person_is_asked(net: Net, tmp_path: Path) -> None:
     assert not net.reaches(INNOCENT)
 
 
+@NFT_ALONE
 def test_no_way_in_no_isolation(net: Net, tmp_path: Path) -> None:
     """The machine that hemostat runs on, with nobody to spare: nothing is cut off, and the reason is plain."""
     told = net.do("block", tmp_path / "incident-1", isolate="auto")
@@ -92,6 +96,7 @@ def test_no_way_in_no_isolation(net: Net, tmp_path: Path) -> None:
     assert net.reaches(INNOCENT)
 
 
+@NFT_ALONE
 def test_expire_ends_it_too(net: Net, tmp_path: Path) -> None:
     """The block's time to live is the isolation's."""
     assert net.do("block", tmp_path / "incident-1", minutes=5, **OURS)["outcome"] == "done"

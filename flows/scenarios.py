@@ -33,6 +33,7 @@ It starts, in network, process and mount namespaces of its own, which nothing ou
 It needs root, or a machine that lets its users make user namespaces (then Debian's uidmap too), and iproute2, nftables, conntrack,
 openssh-server, frr and gcc. The machine's programs are seen read-only in the hosts; its own files are not there. It writes
 below one folder, reports/ID. All that it started ends with it, also after SIGKILL: the kernel ends a namespace's processes with its first.
+Without root some of those files belong to your subordinate ids: `unshare --map-auto --map-root-user rm -r reports/ID` takes them away.
 It asks before the cleanup (--yes does not ask). `--list` shows the scenarios, `--all` runs them one after the other.
 Afterwards `hemostat show last`, `report last`, `verify last` and `undo last` work on its incident; undo brings the hosts up again.
 """

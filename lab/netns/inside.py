@@ -103,7 +103,7 @@ def main() -> None:
     """soc's network is this process's own, so that whoever started it can enter by its id."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     kernel.unshare(kernel.NEWNET)
-    pid = kernel.init_of_new(kernel.NEWNS, lambda: serve(Path(sys.argv[1])))
+    pid = kernel.init_of_new(kernel.NEWNS, lambda: serve(Path(sys.argv[1])), back=False)
     os.close(0)
     _, status = os.waitpid(pid, 0)
     sys.exit(os.waitstatus_to_exitcode(status) and 1)

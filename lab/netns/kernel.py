@@ -86,17 +86,19 @@ def forked(child: Callable[[], None]) -> int:
         os._exit(status)
 
 
-def init_of_new(flags: int, child: Callable[[], None]) -> int:
+def init_of_new(flags: int, child: Callable[[], None], back: bool = True) -> int:
     """As `forked`, but the child is process 1 of a new PID namespace, and in new ones of `flags`; its id as seen from here.
 
-    pid_namespaces(7): a process may unshare NEWPID once, so it goes back to its own for the next child's sake.
+    pid_namespaces(7): a process may unshare NEWPID once, so it goes `back` to its own for the next child's sake. Back into a namespace
+    that another user namespace owns it may not.
     """
+    own = os.open("/proc/thread-self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     unshare(NEWPID)
     try:
         return forked(lambda: (unshare(flags), child())[-1])  # type: ignore[func-returns-value]
     finally:
-        own = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        setns(own, NEWPID)
+        if back:
+            setns(own, NEWPID)
         os.close(own)
 
 

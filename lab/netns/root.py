@@ -26,11 +26,12 @@ PRIVATE = (
 )  # fmt: skip
 ROUTERS = ("pam.d/frr", "init.d/frr", "logrotate.d/frr")  # a victim is no router
 NEEDED = tuple(
-    f"/etc/{name}" for name in ("passwd", "group", "nsswitch.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "sudoers",
+    f"/etc/{name}" for name in ("passwd", "group", "nsswitch.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives",
     "pam.d", "security", "login.defs", "profile", "bash.bashrc", "services", "protocols", "localtime", "netconfig")
 )  # fmt: skip
 LOCAL = ("bin", "sbin", "lib", "share")
 NODES = ("null", "zero", "full", "random", "urandom", "tty")
+SUDOERS = "Defaults env_reset\nroot ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n"
 STICKY = 0o1777
 OPS, ADMIN = 1000, 1001
 
@@ -105,6 +106,8 @@ def _people(root: Path, password: str) -> None:
     secrets = {"hemostat": _crypt(password)}
     (etc / "shadow").write_text("".join(f"{name}:{secrets.get(name, '*')}:19700:0:99999:7:::\n" for name in names))
     (etc / "shadow").chmod(0o600)
+    (etc / "sudoers").unlink(missing_ok=True)  # the machine's own is its own business, and not everybody may read it
+    (etc / "sudoers").write_text(SUDOERS)
     (etc / "sudoers").chmod(0o440)
     for name in people.values():
         (root / "home" / name).mkdir(exist_ok=True)

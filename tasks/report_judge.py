@@ -176,10 +176,16 @@ def _acts_open(state: State) -> Iterator[str]:
 
 def _plans_open(state: State) -> Iterator[str]:
     begun = {a.action.id for a in state.acts}
+    copied = {e.source for e in state.evidence}
     for step, plan in state.plans.items():
-        missing = [] if step == UNDO else [a for a in plan.actions if a.id not in begun]
+        missing = [] if step == UNDO else [a for a in plan.actions if a.id not in begun and not _copied(a, copied)]
         if missing:
             yield f"{step} planned and did not do: {', '.join(_named(a) for a in missing)}."
+
+
+def _copied(action: Action, sources: set[str]) -> bool:
+    """Reading a process's memory changes nothing, so it is no act: the copy itself tells that it was done."""
+    return action.kind == "process.memory" and f"/proc/{action.facts['pid']}/mem" in sources
 
 
 def _named(action: Action) -> str:

@@ -21,6 +21,7 @@ from tasks.acts import Waiting
 from tasks.audit import audit
 from tasks.case import Case
 from tasks.model import Approval, Evidence, Finding, Outcome, Result, Step, StepEnd
+from tasks.report_judge import questions
 from tasks.settings import CollectRule
 from tasks.transports.local import LocalHands
 from tests.core.desk import PLAYBOOK, sit_down
@@ -87,6 +88,7 @@ def test_what_only_the_process_knew_is_sealed(tmp_path: Path) -> None:
     assert (end.outcome, marker in core, core[:4]) == (Outcome.DONE, True, b"\x7fELF")
     assert item.sha256 == item.sha256_at_source == hashlib.sha256(core).hexdigest()
     assert "the kernel's own" in item.note
+    assert not any("memory planned" in question for question in questions(case.state))
     assert not bad(case)
     case.close()
 
@@ -129,6 +131,7 @@ def test_a_no_is_told_and_the_rest_is_sealed(tmp_path: Path) -> None:
     assert case.state.seal is not None
     assert [text for text in case.state.seal["not_copied"] if "refused by anna" in text]
     assert memories(case) == []
+    assert any("memory planned and did not do" in question for question in questions(case.state))
     assert not bad(case)
     case.close()
 

@@ -116,7 +116,7 @@ class Client:
         what = f"run a script on {self.host.name}"
         if why := frame.blocked(ran.status, printed, ran.err):
             raise frame.Blocked(what, why, "only console tools can look; allow scripts by policy for the whole picture")
-        if ran.status and not printed.rstrip().endswith(b"END"):
+        if ran.status and not frame.ended(printed):
             seen = frame.told(ran.err) or f"it ended with status {ran.status} and no answer"
             raise TargetError(what, seen, "look at the host by hand")
         return frame.unframed(printed, what)

@@ -24,6 +24,8 @@ BOM = b"\xef\xbb\xbf"
 POWERSHELL = "powershell.exe"
 FLAGS = ("-NoLogo", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass", "-EncodedCommand")
 _HEAD = re.compile(rb"BEGIN (\d{1,10}) ([0-9A-Fa-f]{64})\r?\n")
+# On a line of its own: base64 may spell END anywhere, but its lines are of four letters or multiples of them.
+_END = re.compile(rb"^END\r?$", re.MULTILINE)
 _ERROR = re.compile(r'<S S="Error">(.*?)</S>', re.DOTALL)
 _UNIT = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _LINES = 6
@@ -74,12 +76,17 @@ def unframed(printed: bytes, what: str) -> bytes:
         raise _broken(what, f"no framed answer came, but {_start(printed)}")
     if head.start():
         raise _broken(what, f"the answer is mixed with other output: {_start(printed[: head.start()])}")
-    body, ended, rest = printed[head.end() :].partition(b"END")
-    if not ended:
+    end = _END.search(printed, head.end())
+    if not end:
         raise _broken(what, f"the answer is cut: its end is missing after {len(printed)} bytes")
-    if rest.strip():
-        raise _broken(what, f"the answer is mixed with other output: {_start(rest.strip())}")
-    return _checked(body, int(head[1]), head[2].decode().lower(), what)
+    if rest := printed[end.end() :].strip():
+        raise _broken(what, f"the answer is mixed with other output: {_start(rest)}")
+    return _checked(printed[head.end() : end.start()], int(head[1]), head[2].decode().lower(), what)
+
+
+def ended(printed: bytes) -> bool:
+    """Did the bootstrap come to its end?"""
+    return _END.search(printed) is not None
 
 
 def _checked(body: bytes, length: int, digest: str, what: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,16 @@ def test_any_answer_survives_its_frame(answer: bytes) -> None:
     """What a script returned is what the caller gets, with a byte order mark before it or without."""
     assert unframed(framed(answer), "try") == answer
     assert unframed(b"\xef\xbb\xbf" + framed(answer), "try") == answer
+
+
+def test_an_answer_whose_base64_spells_the_end_is_whole() -> None:
+    """Base64 of compressed data spells END once in a few hundred KB, at a line's start too; only a line of its own is the end."""
+    found = 0
+    for number in range(4000):
+        answer = hashlib.sha512(b"%d" % number).digest() * 2
+        found += b"END" in framed(answer).partition(b"\r\n")[2].removesuffix(b"END\r\n")
+        assert unframed(framed(answer), "try") == answer
+    assert found, "no answer of this test has the word in its base64: make more of them"
 
 
 @given(st.binary(min_size=1, max_size=400), st.data())

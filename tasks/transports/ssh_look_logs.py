@@ -70,8 +70,8 @@ def lines(ask: Ask, starts: Sequence[float], root: str) -> tuple[list[LogLine], 
     if not moments:
         return [], []
     spans = [str(int(edge)) for moment in moments for edge in (moment - NEAR, moment + NEAR)]
-    found = records(ask, "logs", spans, 90.0, root)
-    zone = _zone(first(found, "zone"))
+    zone = _zone(first(records(ask, "zone", [], 20.0, root), "zone"))
+    found = records(ask, "logs", [beginnings(moments, zone), *spans], 120.0, root)
     rows = [row for r in of_kind(found, "log", "journal") for row in log_rows(r, zone, time.time())]
     near = [row for row in rows if any(abs(row.at - moment) <= NEAR for moment in moments)]
     missed = [Unseen(f"/var/log/{r.word}", "it could not be read") for r in of_kind(found, "refused")]
@@ -80,6 +80,14 @@ def lines(ask: Ask, starts: Sequence[float], root: str) -> tuple[list[LogLine], 
     if len(near) > MAX_LINES:
         missed.append(Unseen("log lines", f"only {MAX_LINES} of {len(near)} lines were kept"))
     return list(dict.fromkeys(near))[:MAX_LINES], [*unseen(found), *missed]
+
+
+def beginnings(moments: Sequence[int], zone: int) -> str:
+    """How the lines of these hours begin, in the host's zone and in Greenwich's, as a regular expression."""
+    edges = {edge for moment in moments for edge in (moment - NEAR, moment, moment + NEAR)}
+    hours = [time.gmtime(edge + shift) for edge in sorted(edges) for shift in (0, zone)]
+    ways = [time.strftime(way, hour) for hour in hours for way in ("%Y-%m-%dT%H", "%b %e %H:")]
+    return "|".join(dict.fromkeys(ways))
 
 
 def _zone(written: str) -> int:

@@ -124,8 +124,10 @@ def packages(ask: Ask, exes: Sequence[str], root: str) -> Part:
     if not asked:
         return (), ()
     found = records(ask, "packages", asked, 200.0, root)
-    for kind, way in (("dpkg", by_dpkg), ("rpm", by_rpm), ("apk", by_apk)):
+    for kind, way, answers in (("dpkg", by_dpkg, 2), ("rpm", by_rpm, 1), ("apk", by_apk, 0)):
         if of_kind(found, kind):
+            if len(of_kind(found, "answered")) < answers:
+                return (), [*unseen(found), Unseen("packages of programs", f"{kind} took too long to answer")]
             return list(way(found, asked, root)), unseen(found)
     return (), [*unseen(found), Unseen("packages of programs", "this host has no dpkg, rpm or apk")]
 

@@ -15,13 +15,23 @@ import pytest
 
 from tasks.model import TargetError
 from tasks.transports import local_autostarts, local_walk, ssh_look
-from tests.transports.looking import SHELLS, asker
+from tests.transports.looking import SHELLS, Asker, asker
 
 pytestmark = pytest.mark.skipif(
     not all(shutil.which(words[0]) for words in SHELLS.values()), reason="needs dash, bash and busybox"
 )
 NOW = time.time()
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nada:x:1000:1000::/home/ada:/bin/sh\nbin:x:2:2::/bin:/x\ntoor:x:0:0::/nowhere:/bin/sh\n"
+NO_DPKG = [
+    "unshare",
+    "-m",
+    "--propagation",
+    "private",
+    "sh",
+    "-c",
+    '! [ -d /var/lib/dpkg ] || mount -t tmpfs none /var/lib/dpkg; exec "$@"',
+    "sh",
+]
 PLANTED = {
     "etc/passwd": PASSWD,
     "etc/crontab": "17 * * * * root run-parts\n# no\n\n*/5 * * * * root /tmp/x\n",
@@ -201,6 +211,32 @@ def test_packages_by_dpkg(ask, host):
     assert "0" * 32 in seen.packages[1].detail
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount namespace that hides dpkg's records")
+def test_packages_by_rpm(tmp_path):
+    """What rpm's query prints, filtered on the host to the programs that were asked for; rpm itself is a stand-in here."""
+    for name in ("good", "bad", "none"):
+        (tmp_path / name).write_text(name)
+    good = hashlib.sha256(b"good").hexdigest()
+    told = (
+        f"{tmp_path}/good\t{good}\tx-1-1",
+        f"{tmp_path}/bad\t{'0' * 64}\ty-2-1",
+        f"/other\t{good}\tz-1-1",
+        f"file {tmp_path}/none is not owned by any package",
+    )
+    (tmp_path / "rows").write_text("\n".join(told) + "\n")
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake" / "rpm").write_text(f"#!/bin/sh\ncat '{tmp_path}/rows'\nexit 1\n")
+    (tmp_path / "fake" / "rpm").chmod(0o755)
+    exes = [str(tmp_path / name) for name in ("good", "bad", "none")]
+    ask = Asker(SHELLS["dash"], f"{tmp_path}/fake:/usr/sbin:/usr/bin:/sbin:/bin", NO_DPKG)
+    seen = ssh_look.system(ask, ["packages"], 0, [], exes)
+    assert [(row.verdict, row.package) for row in seen.packages] == [
+        ("intact", "x-1-1"),
+        ("changed", "y-2-1"),
+        ("unowned", ""),
+    ]
+
+
 def test_packages_by_apk(ask, host):
     """Alpine's database: folders and files on lines of their own, SHA-1 in Base64."""
     (host / "lib" / "apk" / "db").mkdir(parents=True)
@@ -257,6 +293,7 @@ def test_log_lines_near_a_start(ask, host):
         file.write(f"{stamp}+00:00 h nothing of note\n".encode())
     began = time.monotonic()
     seen = ssh_look.system(ask, ["logs"], 0, [NOW], [], str(host))
+    assert [u.why for u in seen.unseen] == ["only its last 64 MiB were read"]
     assert [line.text for line in seen.logs] == [f"{stamp}.1+00:00 h sudo: ada : COMMAND=/bin/\x1b[2J"]
     assert time.monotonic() - began < 20
     assert ssh_look.system(ask, ["logs"], 0, [], [], str(host)).logs == ()

@@ -21,7 +21,7 @@ from tasks.transports import ssh_look_system as system
 from tasks.transports.ssh_look_records import Record
 
 KINDS = st.sampled_from((
-    "end", "prefixed", "lines", "text", "links", "link", "named", "programs", "sums", "clock", "passwd", "users", "covers",
+    "end", "answered", "prefixed", "lines", "text", "links", "link", "named", "programs", "sums", "clock", "passwd", "users", "covers",
     "uncovered", "listed", "groups", "mute", "machine", "namespace", "tables", "sockets", "inodes", "closed", "home",
     "glob", "file", "files", "says", "leads", "behind", "stats", "heads", "refused", "mounts", "zeros", "rows", "wild",
     "shown", "symbols", "capabilities", "dpkg", "lists", "md5", "rpm", "sha1", "apk", "records", "zone", "log",
@@ -304,12 +304,16 @@ def test_packages_by_rpm():
             f"/usr/bin/x\t{good}\tx-1-1\n/usr/bin/y\t{good}\ty-1-1\n".encode()
             + b"/usr/lib/z\t\tz-1-1\nfile /usr/bin/n is not owned by any package\n",
         ),
+        ("answered", "", b""),
         ("sums", "", f"{good}  /usr/bin/x\n{bad}  /usr/bin/y\n".encode()),
     ]
     seen = ssh_look.system(
         framed(rows), ["packages"], 0.0, [], ["/usr/bin/x", "/bin/y", "/usr/bin/y", "/usr/lib/z", "/usr/bin/n"]
     )
     assert [row.verdict for row in seen.packages] == ["intact", "unknown", "changed", "unknown", "unowned"]
+    late = ssh_look.system(framed([r for r in rows if r[0] != "answered"]), ["packages"], 0.0, [], ["/usr/bin/x"])
+    assert late.packages == ()
+    assert "too long" in late.unseen[0].why
 
 
 def test_login_records_of_both_sizes():
@@ -363,3 +367,10 @@ def test_open_files_as_the_local_look_writes_them():
         b"2\tfile\t'/tmp/a\\nb'",
         b"10\tsocket\t'socket:[7]'",
     ]
+
+
+def test_how_the_lines_of_an_hour_begin():
+    """Both forms, in the host's zone and in Greenwich's, also across an hour's end and a day below ten."""
+    assert logs.beginnings([1793840400 + 100], 3600).split("|") == [
+        "2026-11-05T00", "Nov  5 00:", "2026-11-05T01", "Nov  5 01:", "2026-11-05T02", "Nov  5 02:",
+    ]  # fmt: skip

@@ -676,12 +676,10 @@ verb_privileges() {
 verb_packages() {
     begin "$@"
     shift 2
-    if [ -d "$R/var/lib/dpkg/info" ]; then by_dpkg "$@"; fi
-    if [ -z "$R" ] && have rpm && ! have dpkg; then
-        rec rpm
-        bounded 60 rpm -qf --qf '[%{FILENAMES}\t%{FILEDIGESTS}\t%{=NAME}-%{=VERSION}-%{=RELEASE}\n]' -- "$@" 2>/dev/null | head -c 8388608
-        rec sums
-        bounded 60 sha256sum -- "$@" 2>/dev/null
+    if [ -d "$R/var/lib/dpkg/info" ] && { [ -n "$R" ] || [ -e /etc/debian_version ] || ! have rpm; }; then
+        (by_dpkg "$@")
+    elif [ -z "$R" ] && have rpm; then
+        (by_rpm "$@")
     fi
     if [ -r "$R/lib/apk/db/installed" ]; then
         rec apk
@@ -691,22 +689,36 @@ verb_packages() {
     fi
     rec end
 }
-# dpkg's own records: md5sums has what a package brought, list also what it has no digest for. Links like /bin make two names.
+# dpkg's own records: md5sums has what a package brought, list also what it has no digest for. A merged /usr makes two names of one
+# file, so each program becomes a pattern without it. A search that was killed does not count as an answer.
 by_dpkg() {
     rec md5
     bounded 60 md5sum -- "$@" 2>/dev/null
-    place=0 total=$#
-    while [ $place -lt "$total" ]; do
-        place=$((place + 1)) bare=${1#"$R/"}
-        bare=${bare#usr/}
-        set -- "$@" -e "$bare"
+    for program; do
+        bare=${program#"$R/"}
+        set -- "$@" -e "${bare#usr/}"
         shift
     done
     cd "$R/var/lib/dpkg/info" || return
     rec dpkg
-    bounded 20 grep -HF "$@" -- *.md5sums 2>/dev/null | head -c 8388608
+    bounded 20 grep -HF "$@" -- *.md5sums 2>/dev/null
+    [ $? = 137 ] || rec answered
     rec lists
-    bounded 20 grep -HF "$@" -- *.list 2>/dev/null | head -c 8388608
+    bounded 20 grep -HF "$@" -- *.list 2>/dev/null
+    [ $? = 137 ] || rec answered
+}
+by_rpm() {
+    rec sums
+    bounded 60 sha256sum -- "$@" 2>/dev/null
+    rec rpm
+    all=$(bounded 60 rpm -qf --qf '[%{FILENAMES}\t%{FILEDIGESTS}\t%{=NAME}-%{=VERSION}-%{=RELEASE}\n]' -- "$@" 2>/dev/null)
+    killed=$?
+    for program; do
+        set -- "$@" -e "${program#/usr}	"
+        shift
+    done
+    printf '%s\n' "$all" | grep -F "$@"
+    [ $killed = 137 ] || rec answered
 }
 
 # verb_logins SEP ROOT: the ends of the login records, as they are. 192000 bytes are whole records of either size (384 and 400).
@@ -722,17 +734,30 @@ verb_logins() {
     rec end
 }
 
-# verb_logs SEP ROOT FROM TO [FROM TO …]: log lines of who logged in and did what, of these times.
-verb_logs() {
+# verb_zone SEP ROOT: the host's own, east of Greenwich, as +hhmm.
+verb_zone() {
     begin "$@"
-    shift 2
     rec zone
     (unset TZ && date +%z)
+    rec end
+}
+
+# verb_logs SEP ROOT WHEN FROM TO [FROM TO …]: log lines of who logged in and did what, of these times; WHEN is how such lines begin.
+verb_logs() {
+    begin "$@"
+    when=$3
+    shift 3
     words='sshd|sudo|su[:[]|doas|useradd|usermod|userdel|groupadd|gpasswd|passwd|chpasswd|CRON|crond|systemd-logind|kernel: .*module|adduser'
-    for name in auth.log secure messages syslog; do
+    for name in auth.log auth.log.1 secure secure.1 messages messages.1 syslog syslog.1; do
         [ -f "$R/var/log/$name" ] || continue
+        [ -r "$R/var/log/$name" ] || {
+            rec "refused $name"
+            continue
+        }
         rec "log $name"
-        { tail -c 4194304 "$R/var/log/$name" || rec "refused $name"; } 2>/dev/null | bounded 10 grep -aE "$words" | tail -n 800 | cut -c 1-1000
+        tail -c 67108864 "$R/var/log/$name" | bounded 20 grep -aE "^($when)" | grep -aE "$words" | tail -n 800 | cut -c 1-1000
+        [ "$(stat -L -c %s "$R/var/log/$name" 2>/dev/null || echo 0)" -le 67108864 ] ||
+            unseen "/var/log/$name" "only its last 64 MiB were read"
     done
     if [ -z "$R" ] && have journalctl; then
         while [ $# -ge 2 ]; do

@@ -11,7 +11,9 @@ from it: {"event": EVENT, "of": ID} · {"done": ID, "error": TEXT}
 from __future__ import annotations
 
 import json
+import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -48,20 +50,21 @@ class Backroom:
     _process: subprocess.Popen[bytes] | None = None
     _going: dict[str, Future[str]] = field(default_factory=dict)
 
-    def go(self, incident: str, live: bool) -> None:
+    def go(self, incident: str, live: bool, stop: threading.Event) -> None:
         """Run all steps that are left, and return when they have ended.
 
         Args:
             live: through Prefect, which answers now.
+            stop: set before `stop` is called; one that came before the run had begun still holds.
 
         Raises:
             HemostatError: the run broke off; its journal says where.
         """
-        self._until_done({"go": incident, "live": live}, incident)
+        self._until_done({"go": incident, "live": live}, incident, stop)
 
     def show(self, incident: str) -> None:
         """Tell Prefect of a run that it could not show while it went on. No step runs."""
-        self._until_done({"show": incident}, incident)
+        self._until_done({"show": incident}, incident, threading.Event())
 
     def stop(self, incident: str) -> None:
         """The step that is under way there is to end at its next look."""
@@ -85,12 +88,14 @@ class Backroom:
                 process.stdin.close()
             process.wait(10)
 
-    def _until_done(self, order: Json, incident: str) -> None:
+    def _until_done(self, order: Json, incident: str, stop: threading.Event) -> None:
         done: Future[str] = Future()
         with self._lock:
             process = self._running()
             self._going[incident] = done
             _write(process.stdin, order)
+        if stop.is_set():
+            self.stop(incident)
         if error := done.result():
             raise HemostatError(f"run the later steps of {incident}", error, "see its journal")
 
@@ -160,33 +165,33 @@ class _Room:
             elif "rest" in order:
                 self._rest()
             else:
-                threading.Thread(target=self._run, args=(order,), daemon=True).start()
+                self._begin(order)
+
+    def _begin(self, order: Json) -> None:
+        """The launch stands before the next line is read, which may be its stop."""
+        name = order.get("go") or order["show"]
+        teller = Teller(self.reports / name, (lambda event, _: self._say({"event": event, "of": name}),))
+        launch = self._launches[name] = Launch(watcher=teller)
+        if self._rests.is_set():
+            launch.rest.set()
+        threading.Thread(target=self._run, args=(name, order, launch), daemon=True).start()
 
     def _rest(self) -> None:
         self._rests.set()
         for launch in tuple(self._launches.values()):
             launch.rest.set()
 
-    def _run(self, order: Json) -> None:
-        name = order.get("go") or order["show"]
-        error = ""
+    def _run(self, name: str, order: Json, launch: Launch) -> None:
+        error, folder = "", self.reports / name
         try:
-            (self._go if "go" in order else self._show)(name, order)
+            if "show" in order:
+                launch.had_turn |= set(load_state(folder).ends)
+            through = _prefect() if "show" in order or order["live"] else None
+            carry_on(folder, launch, through, ANSWERS_WITHIN)
         except Exception as seen:  # noqa: BLE001 - this is the process's boundary: serve gets it in words and tries again
             error = inert(f"{type(seen).__name__}: {seen}", 500)
         self._launches.pop(name, None)
         self._say({"done": name, "error": error})
-
-    def _go(self, name: str, order: Json) -> None:
-        teller = Teller(self.reports / name, (lambda event, _: self._say({"event": event, "of": name}),))
-        launch = self._launches[name] = Launch(watcher=teller)
-        if self._rests.is_set():
-            launch.rest.set()
-        carry_on(self.reports / name, launch, _prefect() if order["live"] else None, ANSWERS_WITHIN)
-
-    def _show(self, name: str, _: Json) -> None:
-        folder = self.reports / name
-        carry_on(folder, Launch(had_turn=set(load_state(folder).ends)), _prefect(), ANSWERS_WITHIN)
 
     def _say(self, line: Json) -> None:
         with self._lock:
@@ -201,6 +206,11 @@ def _prefect() -> Server:
 def main() -> None:
     """Obey until standard input ends. Whatever prints goes to standard error: the lines are ours."""
     os.nice(NICE)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(
+            number, signal.SIG_IGN
+        )  # a service manager signals all processes: serve tells us what is to be done
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())  # as flows.cli does
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     _Room(Path(sys.argv[1]), out).serve(sys.stdin.buffer)

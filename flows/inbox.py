@@ -3,8 +3,8 @@
 One file, SITE/.hemostat/inbox.db. The journal is the truth of what was done, the inbox of what was asked.
 
 Two alerts are the same event when source, event id, host and remote are the same: the second one changes nothing but the last time.
-Else alerts of one host, remote and signature fold into one incident, while that is open and for `duplicate_hours` after it closed.
-Any other alert opens an incident, linked to the last one of its host.
+Else alerts of one host, remote and signature fold into one incident, while that is open and for `duplicate_hours` after it closed; but
+not if another playbook answers, or their sender may do more or less. Any other alert opens an incident, linked to the last of its host.
 """
 
 from __future__ import annotations

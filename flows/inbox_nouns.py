@@ -26,13 +26,13 @@ class Item:
 
     @property
     def fold(self) -> str:
-        """What alerts of one incident share."""
-        return digest([self.host, str(self.alert.remote), self.alert.signature])
+        """What alerts of one incident share: also what may be done for them, or a strong sender's would be lost in a weak one's."""
+        return digest([self.host, str(self.alert.remote), self.alert.signature, self.playbook, self.most])
 
     @property
     def event(self) -> str:
         """What a second delivery of this very alert repeats. One id may tell of several hosts and remotes (Sentinel, Alertmanager)."""
-        return digest([self.alert.source, self.alert.id, self.host, str(self.alert.remote)])
+        return digest([self.alert.source, self.alert.id, self.host, str(self.alert.remote), self.playbook, self.most])
 
 
 @dataclass(frozen=True, slots=True)

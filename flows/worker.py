@@ -192,7 +192,7 @@ class Worker:
         live = self._live.acquire(blocking=False)
         try:
             shown = live and self.prefect is not None and self.prefect.ready()
-            self._backroom.go(name, shown)
+            self._backroom.go(name, shown, self._launches.get(name, Launch()).stop)
         finally:
             if live:
                 self._live.release()

@@ -22,6 +22,7 @@ import psutil
 from flows.inbox import Inbox
 from lab.range import Range
 from tasks.case import incidents, load_state
+from tasks.journal import NAME, first_data
 from tasks.model import Json
 from tasks.state import State
 from tests.cli.house import CODE, QUICK, House
@@ -49,7 +50,8 @@ class Office:
 
     @property
     def folders(self) -> list[Path]:
-        return incidents(self.reports)
+        """Those that have been opened: their first line is whole."""
+        return [folder for folder in incidents(self.reports) if first_data(folder / NAME)]
 
     def state(self, incident: str) -> State:
         return load_state(self.reports / incident)

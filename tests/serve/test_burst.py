@@ -111,20 +111,15 @@ def _approve(office: Office) -> None:
     """A person says yes to every plan that waits, while nobody is there to hear it."""
     inbox = Inbox(office.folder / ".hemostat" / "inbox.db")
     for folder in office.folders:
-        state = _state(office, folder)
-        if state and (plan := state.plans.get(Step.BLOCK)) and plan.digest in state.asked and not state.approvals:
+        state = office.state(folder.name)
+        if (plan := state.plans.get(Step.BLOCK)) and plan.digest in state.asked and not state.approvals:
             inbox.order(folder.name, "approve", {"digest": plan.digest, "reason": "seen"}, "anna", key=plan.digest)
     inbox.close()
 
 
-def _state(office: Office, folder: Path) -> Json:
-    journal = folder / "journal.jsonl"
-    return office.state(folder.name) if b"\n" in journal.read_bytes() else None
-
-
 def _asked_is_all(office: Office) -> bool:
     asked = [
-        s for f in office.folders if (s := _state(office, f)) and s.incident.playbook == "ask" and s.asked | s.approvals
+        s for f in office.folders if (s := office.state(f.name)).incident.playbook == "ask" and s.asked | s.approvals
     ]
     return len(asked) == len(range(0, HOSTS, ASKED))
 

@@ -71,6 +71,15 @@ def test_an_event_id_does_not_hide_another_host_or_remote(inbox: Inbox) -> None:
     assert len({t.incident for t in tickets}) == 3
 
 
+def test_a_sender_that_may_more_is_not_lost_in_one_that_may_less(inbox: Inbox) -> None:
+    """The same alert of two senders: where the one only opens and the other blocks, each has its incident."""
+    weak, strong = replace(item("1"), most="open"), item("1")
+    other = replace(item("1"), playbook="watch")
+    tickets = [inbox.accept([one])[0] for one in (weak, strong, other, strong)]
+    assert [t.duplicate for t in tickets] == [False, False, False, True]
+    assert tickets[3].incident == tickets[1].incident
+
+
 def test_a_new_remote_of_the_same_host_is_a_new_incident_that_names_the_old(inbox: Inbox) -> None:
     """The link is on the disk with the incident."""
     old, new, other = inbox.accept([item("1"), item("2", remote="203.0.113.10"), item("3", host="db")])

@@ -115,7 +115,7 @@ class SshHands:
         except Unreachable:
             raise
         except TargetError as error:
-            if error.seen.endswith((": No such file or directory", ": Not a directory")):
+            if error.seen in ("No such file or directory", "Not a directory"):
                 return None
             raise
 

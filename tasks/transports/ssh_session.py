@@ -34,6 +34,19 @@ _SUDO = (
     ("not found", "there is no sudo on the host", "install it, or log in as root"),
 )
 
+# What the kernel says in the C locale (strerror(3)); the shell and each tool put words of their own before it.
+_ERRORS = (
+    "No such file or directory",
+    "Not a directory",
+    "Is a directory",
+    "Permission denied",
+    "Operation not permitted",
+    "Read-only file system",
+    "No space left on device",
+    "Too many levels of symbolic links",
+    "Input/output error",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -182,7 +195,7 @@ class Session:
 
 def said_no(answer: Answer, tried: str) -> TargetError | Refused:
     """The error that a verb's refusal is; its words may be the host's own."""
-    reason = inert("; ".join(filter(None, map(str.strip, answer.reason.split("\n")))), 500)
+    reason = _plain("; ".join(filter(None, map(str.strip, answer.reason.split("\n")))))
     if answer.status == 63:
         return Refused("fence", reason, "this host's entry in the inventory fences hemostat to that folder")
     if answer.status == 64:
@@ -190,6 +203,11 @@ def said_no(answer: Answer, tried: str) -> TargetError | Refused:
     if answer.status == 65:
         return TargetError(tried, reason, "triage again and plan anew")
     return TargetError(tried, reason or f"it ended with status {answer.status}", _advice(reason))
+
+
+def _plain(reason: str) -> str:
+    """The kernel's words alone, where a tool says `stat: cannot statx 'PATH': No such file or directory`."""
+    return next((words for words in _ERRORS if reason.endswith(f": {words}")), inert(reason, 500))
 
 
 def _advice(reason: str) -> str:

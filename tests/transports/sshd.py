@@ -65,7 +65,10 @@ def missing() -> str:
     if os.geteuid() != 0:
         return "a server with its own users needs root for a mount namespace"
     gone = [name for name in NEEDS if shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin") is None]
-    return f"needs {', '.join(gone)}: see .ci/run" if gone else ""
+    if gone:
+        return f"needs {', '.join(gone)}: see .ci/run"
+    tried = subprocess.run(["unshare", "--mount", "true"], capture_output=True, text=True, check=False)
+    return f"no mount namespace here: {tried.stderr.strip()}" if tried.returncode else ""
 
 
 def free_port() -> int:

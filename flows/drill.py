@@ -64,7 +64,7 @@ def run(options: runs.Options, beacon: str, interval: float, beside: Beside | No
         console().print(line(said, "yellow"))
     with kept_if_opened(folder), Range(folder / "range", mode, interval) as range_:
         if beside:
-            beside.start()
+            beside.start(folder)
         incident(range_, folder, options)
         score = scored(load_state(folder), range_)
     keep(folder, score)
@@ -79,7 +79,7 @@ def run(options: runs.Options, beacon: str, interval: float, beside: Beside | No
 class Beside(Protocol):
     """A second incident, in a thread of its own."""
 
-    def start(self) -> None: ...
+    def start(self, after: Path) -> None: ...
 
     def finish(self) -> int:
         """Wait for it and tell it; the exit code."""

@@ -21,6 +21,7 @@ from flows.scoring import score as scored
 from lab.windows import scenario as scenarios
 from lab.windows.range import Range
 from tasks.case import load_state, new_id, opened
+from tasks.journal import NAME
 from tasks.model import ConfigError, Mode, Outcome, Step
 from tasks.state import Plan, State
 
@@ -60,13 +61,18 @@ class Beside:
         self.folder = options.reports / f"{new_id(datetime.now(UTC))}-windows"
         self.score: Score | None = None
         self._failed: BaseException | None = None
+        self._after = options.reports
         self._thread = threading.Thread(target=self._work, name="windows-drill", daemon=True)
 
-    def start(self) -> None:
-        """Let the second host call home."""
+    def start(self, after: Path) -> None:
+        """Let the second host call home, once the block of the incident in that folder has ended: two cores would blur its figures."""
+        self._after = after
         self._thread.start()
 
     def _work(self) -> None:
+        until = time.monotonic() + START
+        while time.monotonic() < until and b'"step":"triage"' not in _journal(self._after):
+            time.sleep(0.05)
         try:
             with drill.kept_if_opened(self.folder), Range(self.folder / "range", self.name) as range_:
                 _incident(range_, self.folder, _always if self.options.yes else None)
@@ -100,6 +106,12 @@ class Beside:
     def told(self) -> dict[str, object]:
         """Its facts, for a program."""
         return runs.told(self.folder) | {"score": self.score, "report": self.folder / "report.html"}
+
+
+def _journal(folder: Path) -> bytes:
+    """As it stands now; empty before the incident is opened."""
+    path = folder / NAME
+    return path.read_bytes() if path.exists() else b""
 
 
 def _always(_plan: Plan) -> tuple[bool, str]:

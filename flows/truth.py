@@ -18,7 +18,7 @@ from lab.victim import Planted
 from tasks.model import Outcome, Step
 from tasks.state import State
 
-# What of the control host is looked at: whatever a remedy or a collector could have touched.
+# What of a host that must stay as it is is looked at: whatever a remedy or a collector could have touched.
 WATCHED = ("etc", "home", "root", "tmp", "var/spool", "var/tmp", "var/lib/hemostat")
 LOCK = "@kworker-sync"
 AFTER_PROVOCATION = 1.5
@@ -26,9 +26,10 @@ AFTER_PROVOCATION = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """How the hosts stood before the incident: the control host's files, the innocent ones, each planted line's text."""
+    """How the hosts stood before the incident: the files of control and victim, the innocent ones, each planted line's text."""
 
     control: dict[str, str]
+    victim: dict[str, str]
     innocent: dict[str, str]
     lines: dict[Planted, bytes]
 
@@ -36,7 +37,8 @@ class Before:
 def taken(range_: Range) -> Before:
     """Look at the hosts; call it before the incident begins."""
     lines = {planted: _line(range_, planted) for planted in range_.planted}
-    return Before(_control(range_), _innocent(range_, lines, range_.plan.scenario), lines)
+    control, victim = (_files(range_, host) for host in (layout.CONTROL, layout.VICTIM))
+    return Before(control, victim, _innocent(range_, lines, range_.plan.scenario), lines)
 
 
 def faults(scenario: Scenario, state: State, score: Score, range_: Range, before: Before) -> Iterator[str]:
@@ -45,6 +47,7 @@ def faults(scenario: Scenario, state: State, score: Score, range_: Range, before
     yield from _control_faults(range_, before)
     yield from _survivors(scenario, range_, before)
     if scenario.beacon == "none":
+        yield from _untouched(range_, before)
         return
     yield from _figures(scenario, score)
     yield from _still_there(scenario, range_, before)
@@ -69,12 +72,20 @@ def _control_faults(range_: Range, before: Before) -> Iterator[str]:
     sent, lost = range_.control()
     if sent == 0 or lost:
         yield f"the control host lost {lost} of its {sent} messages to the internet"
-    after = _control(range_)
-    changed = sorted(
-        path for path in before.control.keys() | after.keys() if before.control.get(path) != after.get(path)
-    )
+    yield from _changed("control", before.control, _files(range_, layout.CONTROL))
+
+
+def _changed(host: str, before: dict[str, str], after: dict[str, str]) -> Iterator[str]:
+    changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
     if changed:
-        yield f"the control host was touched: {', '.join(changed[:5])}"
+        yield f"the {host} host was touched: {', '.join(changed[:5])}"
+
+
+def _untouched(range_: Range, before: Before) -> Iterator[str]:
+    """Where the alert was wrong, host and firewall are as they were."""
+    yield from _changed("victim", before.victim, _files(range_, layout.VICTIM))
+    if range_.plan.c2[0] in range_.run(layout.FIREWALL, "nft", "list", "ruleset"):
+        yield "the firewall denies an address that nobody talked to"
 
 
 def _survivors(scenario: Scenario, range_: Range, before: Before) -> Iterator[str]:
@@ -150,8 +161,8 @@ def _hash(rows: list[bytes]) -> str:
     return hashlib.sha256(b"\n".join(rows)).hexdigest()
 
 
-def _control(range_: Range) -> dict[str, str]:
-    root = range_.inside("/", layout.CONTROL)
+def _files(range_: Range, host: str) -> dict[str, str]:
+    root = range_.inside("/", host)
     return {
         str(path.relative_to(root)): _stamp(path) for folder in WATCHED for path in sorted((root / folder).rglob("*"))
     }

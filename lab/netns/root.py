@@ -30,6 +30,7 @@ NEEDED = tuple(
     "pam.d", "security", "login.defs", "profile", "bash.bashrc", "services", "protocols", "localtime", "netconfig")
 )  # fmt: skip
 LOCAL = ("bin", "sbin", "lib", "share")
+SETUID = {"usr/bin/sudo": 0o4755, "usr/libexec/sudo": 0o755, "usr/lib/sudo": 0o755}
 NODES = ("null", "zero", "full", "random", "urandom", "tty")
 SUDOERS = "Defaults env_reset\nroot ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n"
 STICKY = 0o1777
@@ -144,12 +145,25 @@ def mounted(root: Path) -> None:
             kernel.bind(Path("/") / name, root / name, read_only=True)
     kernel.bind(root / "mnt", root / "usr/local")
     _packages(root)
+    _own_sudo(root)
     kernel.mount("proc", root / "proc", "proc", kernel.NOSUID | kernel.NODEV | kernel.NOEXEC)
     kernel.mount("sysfs", root / "sys", "sysfs", kernel.RDONLY | kernel.NOSUID | kernel.NODEV | kernel.NOEXEC)
     kernel.mount("tmpfs", root / "run", "tmpfs", kernel.NOSUID | kernel.NODEV, "mode=755")
     _dev(root / "dev")
     for folder in ("run/sshd", "run/lock", "run/frr"):
         (root / folder).mkdir()
+
+
+def _own_sudo(root: Path) -> None:
+    """In a user namespace the machine's root is nobody, and sudo wants its files to be root's: a copy is."""
+    for name, mode in SETUID.items():
+        there, copy = Path("/") / name, root.with_name(f"{root.name}.sudo") / name
+        if not there.exists() or there.stat().st_uid == 0:
+            continue
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(there, copy, dirs_exist_ok=True) if there.is_dir() else shutil.copyfile(there, copy)
+        copy.chmod(mode)
+        kernel.bind(copy, root / name)
 
 
 def _packages(root: Path) -> None:

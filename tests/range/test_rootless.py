@@ -42,7 +42,7 @@ def as_user(folder: Path, ids: str, *words: str) -> subprocess.CompletedProcess[
 
 
 def test_a_user_with_subordinate_ids_gets_the_whole_range(tmp_path: Path) -> None:
-    """Real sshd, nftables and FRR, all seven steps, the same truth: without any right on the machine."""
+    """Real sshd, sudo, nftables and FRR, all seven steps, the same truth: without any right on the machine."""
     said = as_user(tmp_path, "ids", *DRILL)
     assert said.returncode == 0, said.stdout[-2000:] + said.stderr[-2000:]
     (result,) = json.loads(said.stdout)["scenarios"]

@@ -76,7 +76,7 @@ def test_explain_says_what_the_hosts_are_and_makes_nothing(tmp_path: Path) -> No
 
 
 WRONG = {
-    "range": (("--range", "moon"), "loopback or netns"),
+    "range": (("--range", "moon"), "say loopback, netns"),
     "scenario": (("--scenario", "keepalife"), "did you mean 'keepalive'?"),
     "firewall": (("--scenario", "keepalive", "--firewall", "asa"), "cisco_asa"),
 }

@@ -8,7 +8,8 @@ from functools import partial
 
 from tasks.acts import Waiting, approved, perform, propose
 from tasks.case import Case
-from tasks.containment import KINDS, host_block, isolation
+from tasks.containment import BLOCKS, ISOLATIONS, KINDS, host_block, isolation, windows_block, windows_isolation
+from tasks.containment.windows_firewall import group, told
 from tasks.guarding import blast_radius
 from tasks.model import (
     ISOLATE,
@@ -40,7 +41,8 @@ def block_action(case: Case) -> Action:
     """The change on the victim that the playbook's `on_host` asks for."""
     rule, remote = case.playbook.block, case.incident.remote
     whom = Remote(remote.address, remote.port if rule.scope == "address_port" else None)
-    return host_block.action(whom, _scope(case), rule.minutes)
+    action = windows_block.action if _windows(case) else host_block.action
+    return action(whom, _scope(case), rule.minutes)
 
 
 def _scope(case: Case) -> Scope:
@@ -51,7 +53,6 @@ def block(case: Case, action: Action) -> tuple[Receipt | None, Check]:
     """Deny the remote on the victim and re-read it. What fails there does not undo what the firewalls deny."""
     name, expected = f"rule in {case.host.name} itself", "the host's own filter denies the remote"
     try:
-        _linux(case)
         receipt = _perform(case, Step.BLOCK, action)
     except HemostatError as error:
         case.record("note", about=action.id, text=str(error))
@@ -59,13 +60,8 @@ def block(case: Case, action: Action) -> tuple[Receipt | None, Check]:
     return receipt, Check(name, expected, receipt.seen, Result.PASS)
 
 
-def _linux(case: Case) -> None:
-    if case.host.platform == "windows":
-        raise Refused(
-            "platform",
-            f"{case.host.name} is a Windows host, and its own packet filter is not spoken to",
-            "block it on the firewalls",
-        )
+def _windows(case: Case) -> bool:
+    return case.host.platform == "windows"
 
 
 def _perform(case: Case, step: str, action: Action) -> Receipt:
@@ -132,8 +128,9 @@ def _reverts(case: Case) -> str:
 
 def _planned(case: Case) -> list[Action]:
     """The acts, with what is spared: asked before anything is dropped, for afterwards nothing answers."""
-    _linux(case)
     hands, rule, policy = case.hands(), case.playbook.isolate, case.site.policy
+    if _windows(case):
+        return windows_isolation.actions(_scope(case), _spared(case), rule.revert_after)
     if hands.root != "/":
         raise Refused(
             "fence", f"{case.host.name} is a folder of another machine: cutting it off would cut that one off"
@@ -154,6 +151,24 @@ def _planned(case: Case) -> list[Action]:
     return isolation.actions(_scope(case), facts, rule.revert_after)
 
 
+def _spared(case: Case) -> Json:
+    """Who may still reach a Windows host: its own network settings say who its resolvers and DHCP servers are."""
+    rule, policy, remote = case.playbook.isolate, case.site.policy, str(case.incident.remote.address)
+    net = told(case.hands(), "net", group("isolate", case.incident.id))
+    try:
+        runner = list(case.hands().came_from() or ())
+    except TargetError:
+        if not policy.own:
+            raise
+        runner = []
+    return {
+        "runner": runner,
+        "own": [str(a) for a in policy.own if str(a) != remote],
+        "dns": [a for a in net.dns if a != remote] if rule.dns else [],
+        "dhcp": [a for a in net.dhcp if a != remote] if rule.dhcp else [],
+    }
+
+
 def _resolvers(case: Case) -> Iterator[Address]:
     """The host's own resolvers (resolv.conf(5)); a loopback one, as systemd-resolved's, needs no opening, but those behind it do."""
     hands = case.hands()
@@ -168,7 +183,7 @@ def _resolvers(case: Case) -> Iterator[Address]:
 def again(case: Case) -> Iterator[Check]:
     """Do the acts on the victim still stand, as the host itself says? For verification."""
     for act in case.state.standing:
-        if act.action.kind not in (host_block.kinds[0], isolation.KEEP):
+        if act.action.kind not in (*BLOCKS, *ISOLATIONS):
             continue
         name = f"rule in {case.host.name} itself" if act.step == Step.BLOCK else f"{ISOLATION} of {case.host.name}"
         try:

@@ -216,18 +216,22 @@ class Deeds:
         with self.host.lock:
             self.host.tick()
             if data["do"] == "block":
-                self.host.groups[group] = Rules(tuple(data["addresses"]), 2)
+                rules = 4 if data["port"] else 2
+                self.host.groups[group] = Rules(tuple(data["addresses"]), rules, data["port"])
             if data["do"] == "unblock":
                 self.host.groups.pop(group, None)
             if data["do"] == "arm":
                 self.host.timers[group] = time.time() + data["seconds"]
             if data["do"] == "disarm":
                 self.host.timers.pop(group, None)
-            rules = self.host.groups.get(group, Rules())
-            return json.dumps({
-                "rules": rules.rules, "enabled": rules.rules, "addresses": sorted(rules.addresses), "armed": group in self.host.timers,
-                "off": [],
-            })  # fmt: skip
+            return json.dumps(self._firewall(group, data["do"] == "net"))
+
+    def _firewall(self, group: str, net: bool) -> Row:
+        rules = self.host.groups.get(group, Rules())
+        return {
+            "rules": rules.rules, "enabled": rules.rules, "addresses": sorted(rules.addresses), "armed": group in self.host.timers,
+            "off": list(self.host.off), "dns": ["10.66.0.53"] if net else [], "dhcp": ["10.66.0.67"] if net else [],
+        }  # fmt: skip
 
 
 def _tree(root: Process, everyone: list[Process]) -> list[Process]:

@@ -17,6 +17,7 @@ from typing import Any
 from lab.windows import base
 from lab.windows.scenario import File, Scenario
 from tasks.windows.paths import plain
+from tasks.windows.ranges import span
 
 HOUR = 3600.0
 # Seconds until a service's or task's own recovery starts a killed program again.
@@ -59,6 +60,7 @@ class Rules:
 
     addresses: tuple[str, ...] = ()
     rules: int = 0
+    port: int = 0
 
 
 @dataclass
@@ -80,6 +82,7 @@ class Windows:
         self.drivers = [*base.drivers(), *self.scenario.drivers]
         self.groups: dict[str, Rules] = {}
         self.timers: dict[str, float] = {}
+        self.off: tuple[str, ...] = ()
         self.parked: dict[str, str] = {}
         self.beacon: int = 0
         self._died = 0.0
@@ -123,7 +126,9 @@ class Windows:
             self.tasks = _by(("path",), kept["tasks"])
             self.registry = _by(("view", "key", "name"), kept["registry"])
             self.subscriptions, self.timers, self.parked = kept["subscriptions"], kept["timers"], kept["parked"]
-            self.groups = {name: Rules(tuple(row["addresses"]), row["rules"]) for name, row in kept["groups"].items()}
+            self.groups = {
+                name: Rules(tuple(row["addresses"]), row["rules"], row["port"]) for name, row in kept["groups"].items()
+            }
             self.beacon = kept["beacon"]
 
     # --- processes ---------------------------------------------------------------------------------------------------
@@ -227,18 +232,14 @@ class Windows:
 
     # --- its own firewall --------------------------------------------------------------------------------------------
 
-    def denies(self, address: str) -> bool:
-        """Do the host's own rules block that address?"""
+    def denies(self, address: str, port: int = 0) -> bool:
+        """Do the host's own rules block that address, or that port of it?"""
         with self.lock:
             self.tick()
-            return any(_covers(given, address) for rules in self.groups.values() for given in rules.addresses)
-
-
-def _covers(given: str, address: str) -> bool:
-    low, _, high = given.partition("-")
-    wanted, first = ip_address(address), ip_address(low)
-    last = ip_address(high) if high else first
-    return first.version == wanted.version and int(first) <= int(wanted) <= int(last)
+            wanted = int(ip_address(address))
+            rules = [r for r in self.groups.values() if r.port in (0, port) and not self.off]
+            spans = [span(given) for each in rules for given in each.addresses]
+            return any(s.version == ip_address(address).version and s.first <= wanted <= s.last for s in spans)
 
 
 def _by(keys: tuple[str, ...], *rows: Any) -> dict[tuple[Any, ...], dict[str, Any]]:

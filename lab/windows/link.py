@@ -80,7 +80,7 @@ class Link:
             self._ended.wait(self.interval)
 
     def _say(self, pid: int) -> None:
-        if self.host.denies(self.remote[0]):
+        if self.host.denies(*self.remote):
             return self._drop()
         try:
             sock = self._socket or self._dial()

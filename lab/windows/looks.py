@@ -11,10 +11,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from lab.windows.base import S32
 from lab.windows.host import Stored, Windows
 from lab.windows.link import Link
 from lab.windows.scenario import File
 from lab.wsman import Failed, Pipes, Shell
+from tasks.transports import winrm_frame as frame
 from tasks.windows.paths import plain
 
 Row = dict[str, Any]
@@ -26,8 +28,8 @@ CHUNK = 49152
 class Looks:
     """One host's players. `link` is None on a host where nothing talks."""
 
-    def __init__(self, host: Windows, link: Link | None) -> None:
-        self.host, self.link = host, link
+    def __init__(self, host: Windows, link: Link | None, callers: Callable[[], list[Row]] = list) -> None:
+        self.host, self.link, self.callers = host, link, callers
         self.sections: dict[str, Callable[[Row], list[Row]]] = {
             "preflight": self._preflight,
             "connections": self._connections,
@@ -72,6 +74,7 @@ class Looks:
             _listening(now, 5985, 4),
             _listening(now, 3389, 1032),
         ]
+        rows += [_tcp(now, c["local"], c["port"], c["remote"], 50123, "Established", 4) for c in self.callers()]
         for s in self.link.sockets() if self.link else ():
             rows.append(_tcp(now, s.local, s.local_port, s.remote, s.remote_port, s.state, s.pid))
         return rows
@@ -86,9 +89,25 @@ class Looks:
                 "exe": p.exe,
                 "command": p.command,
                 "user": p.user,
+                "ours": False,
             }
             for p in self.host.alive()
-        ]
+        ] + self._ours()
+
+    def _ours(self) -> list[Row]:
+        """What the look itself runs in: the shell's host, cmd and PowerShell, as the host's own list shows them too."""
+        at, line = time.time() - 0.5, " ".join(frame.bootstrap())
+        cmd = f'{S32}cmd.exe /C "powershell.exe {line}"'
+        rows = (
+            (9000, 1000, "winrshost.exe", f"{S32}WinrsHost.exe", f"{S32}WinrsHost.exe -Embedding"),
+            (9004, 9000, "cmd.exe", f"{S32}cmd.exe", cmd),
+            (9008, 9004, "powershell.exe", f"{S32}WindowsPowerShell\\v1.0\\powershell.exe", f"powershell.exe {line}"),
+        )
+        return [
+            {"pid": pid, "ppid": ppid, "created": at, "name": name, "exe": exe, "command": command, "user": "WIN-LAB\\hemostat",
+             "ours": pid == 9008}
+            for pid, ppid, name, exe, command in rows
+        ]  # fmt: skip
 
     def _files(self, data: Row) -> list[Row]:
         return [

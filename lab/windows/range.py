@@ -34,6 +34,8 @@ USER = "hemostat"
 # Names of environment variables; another range of this process has its own.
 PASSWORD, DEVICE, ENABLE = "HEMOSTAT_LAB_WINDOWS", "HEMOSTAT_LAB_WINDOWS_ASA", "HEMOSTAT_LAB_WINDOWS_ENABLE"
 START = 10.0
+# The runner's address, as the simulated host sees it; its firewall counts for it as for any other.
+CALLER, MOVED = "10.66.0.7", "10.66.0.8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Range:
         self.scenario: Scenario = scenarios.load(self.kept.scenario)
         self.host, self.faults = Windows(self.scenario), faults
         self.link: Link | None = None
+        self.callers, self.moves = [CALLER], False
         self.certificate: Certificate | None = made(self.folder, "win-lab") if self.kept.tls else None
         self._open = ExitStack()
 
@@ -109,10 +112,19 @@ class Range:
                 self.link = Link(self.host, self.plan.victim, self.plan.front, self.kept.interval)
                 stack.callback(self.link.close)
             account = Account(USER, self.kept.password)
-            service = Wsman(machine(self.host, self.link), account, self.certificate, self.faults, port=self.kept.port)
+            mine = machine(self.host, self.link, self._callers)
+            service = Wsman(mine, account, self.certificate, self.faults, port=self.kept.port, admits=self._admits)
             stack.callback(service.close)
             self.service = service
             self._open = stack.pop_all()
+
+    def _callers(self) -> list[Json]:
+        """Whoever has a connection to the WinRM service, as the host's table shows it."""
+        return [{"local": self.plan.victim, "port": self.kept.port, "remote": caller} for caller in self.callers]
+
+    def _admits(self) -> bool:
+        """Does the host's firewall let the runner in? With `moves` its packets come from elsewhere than its table shows."""
+        return not self.host.denies(MOVED if self.moves else self.callers[0])
 
     def stop(self) -> None:
         """End everything and keep how it stood; a second call does nothing."""

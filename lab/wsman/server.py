@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,6 +37,7 @@ class Wsman:
         certificate: serves https with it; None serves http, where messages must be sealed.
         faults: the knobs, to be turned at any time.
         clients: the client certificates that TLS takes, as their own authorities.
+        admits: does the host's own firewall let the caller's packets in? Asked at each message and before each answer.
         port: 0 takes a free one.
     """
 
@@ -47,7 +49,9 @@ class Wsman:
         faults: Faults | None = None,
         clients: Certificate | None = None,
         port: int = 0,
+        admits: Callable[[], bool] = lambda: True,
     ) -> None:
+        self.admits = admits
         self.account, self.faults, self.certificate = account, faults or Faults(), certificate
         self.service = Service(machine, self.faults)
         self.tls = _tls(certificate, clients) if certificate else None
@@ -142,6 +146,8 @@ class _Connection(BaseHTTPRequestHandler):
         if size > LARGEST:
             return self._reply(413, b"")
         body = self.rfile.read(size)
+        if not self.server.lab.admits():
+            return self._dropped()
         page = self.server.lab.faults.page
         if page:
             return self._reply(200, page.encode(), "text/html")
@@ -174,7 +180,14 @@ class _Connection(BaseHTTPRequestHandler):
         lab.closing.wait(held)
         if cut and cut.restart:
             lab.service.stop()
+        if not lab.admits():
+            return self._dropped()
         return self._reply(status, answer, kind, authenticate, cut.after if cut else None)
+
+    def _dropped(self) -> None:
+        """The host's firewall ends the flow; here the caller sees it at once, not after a time-out."""
+        self.close_connection = True
+        _shut(self.request)
 
     def _reply(
         self, status: int, body: bytes, kind: str = "", authenticate: list[str] | None = None, after: int | None = None

@@ -3,6 +3,8 @@
 $l = @($input)
 $m = $ExecutionContext.SessionState.LanguageMode
 if ("$m" -ne 'FullLanguage') { "LANGUAGE $m"; exit 20 }
+$v = $PSVersionTable.PSVersion.Major
+if ($v -lt 3) { "LANGUAGE Version$v"; exit 20 }
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 if ($l.Count -lt 2) { $l = [Console]::In.ReadToEnd().Split("`n") }

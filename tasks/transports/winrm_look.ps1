@@ -1,4 +1,4 @@
-# hemostat look 1: looks: the sections that were asked for, each in its own time, each telling its own failure
+# hemostat look 2: looks: the sections that were asked for, each in its own time, each telling its own failure
 # Json: sections (names), seconds (of each), since (epoch), pids (suspects). Answer: {name: {rows, error, seconds}}.
 param([string]$Json)
 $want = ConvertFrom-Json $Json
@@ -9,21 +9,26 @@ $shared = {
         if ($null -eq $When) { return 0.0 }
         [Math]::Round(([datetime]$When).ToUniversalTime().Subtract([datetime]'1970-01-01').TotalSeconds, 3)
     }
-    # Well-known accounts by their English names, whatever language Windows speaks.
+    # Well-known accounts by their English names, whatever language Windows speaks. From SID to name, which asks no domain controller.
     function ConvertTo-Account { param($Name)
         if (-not $Name) { return '' }
-        if ($known.ContainsKey($Name)) { return $known[$Name] }
-        $told = "$Name"
-        try {
-            $sid = (New-Object Security.Principal.NTAccount($Name)).Translate([Security.Principal.SecurityIdentifier]).Value
-            if ($sid -eq 'S-1-5-18') { $told = 'NT AUTHORITY\SYSTEM' }
-            if ($sid -eq 'S-1-5-19') { $told = 'NT AUTHORITY\LOCAL SERVICE' }
-            if ($sid -eq 'S-1-5-20') { $told = 'NT AUTHORITY\NETWORK SERVICE' }
-        } catch { $told = "$Name" }
-        $known[$Name] = $told
-        $told
+        if ($known.ContainsKey("$Name")) { return $known["$Name"] }
+        "$Name"
+    }
+    # Folder by folder: -Recurse has no -Depth before PowerShell 5, and follows junctions.
+    function Read-Tree { param($Folder, [int]$Depth)
+        foreach ($f in Get-ChildItem -LiteralPath $Folder -Force -ErrorAction SilentlyContinue) {
+            if (-not $f.PSIsContainer) { $f; continue }
+            if ($f.Attributes -band [IO.FileAttributes]::ReparsePoint) { continue }
+            if ($Depth -gt 0) { Read-Tree $f.FullName ($Depth - 1) }
+        }
     }
     $known = @{}
+    $accounts = @{ 'S-1-5-18' = 'NT AUTHORITY\SYSTEM'; 'S-1-5-19' = 'NT AUTHORITY\LOCAL SERVICE'; 'S-1-5-20' = 'NT AUTHORITY\NETWORK SERVICE' }
+    foreach ($sid in @($accounts.Keys)) {
+        $here = (New-Object Security.Principal.SecurityIdentifier($sid)).Translate([Security.Principal.NTAccount]).Value
+        $known["$here"] = $accounts[$sid]
+    }
 }
 
 $sections = @{}
@@ -32,13 +37,14 @@ $sections['preflight'] = { param($want)
     $os = Get-CimInstance Win32_OperatingSystem -Property Version, Caption, LastBootUpTime, CSName
     $who = [Security.Principal.WindowsIdentity]::GetCurrent()
     $role = New-Object Security.Principal.WindowsPrincipal($who)
+    $pages = Get-ItemProperty -LiteralPath 'HKLM:\SYSTEM\CurrentControlSet\Control\Nls\CodePage'
     @{
         language = "$($ExecutionContext.SessionState.LanguageMode)"
         admin = [bool]$role.IsInRole([Security.Principal.WindowsBuiltInRole]::Administrator)
         process64 = [Environment]::Is64BitProcess
         build = "$($os.Version)"
         product = "$($os.Caption)"
-        codepage = [Globalization.CultureInfo]::InstalledUICulture.TextInfo.OEMCodePage
+        codepage = [int]$pages.OEMCP
         computer = "$($os.CSName)"
         user = "$($who.Name)"
         boot = ConvertTo-Epoch $os.LastBootUpTime
@@ -74,6 +80,7 @@ $sections['processes'] = { param($want)
         @{
             pid = [int]$p.ProcessId; ppid = [int]$p.ParentProcessId; created = ConvertTo-Epoch $p.CreationDate; name = "$($p.Name)"
             exe = "$($p.ExecutablePath)"; command = "$($p.CommandLine)"; user = ConvertTo-Account $owner[[int]$p.ProcessId]
+            ours = ($p.ProcessId -eq $PID)
         }
     }
 }
@@ -82,6 +89,7 @@ $sections['services'] = { param($want)
     $base = 'HKLM:\SYSTEM\CurrentControlSet\Services'
     $fields = 'Name', 'DisplayName', 'ServiceType', 'State', 'StartMode', 'StartName', 'PathName', 'ProcessId'
     foreach ($s in Get-CimInstance Win32_Service -Property $fields) {
+        $key = $null; $more = $null
         $key = Get-ItemProperty -LiteralPath "$base\$($s.Name)" -ErrorAction SilentlyContinue
         $more = Get-ItemProperty -LiteralPath "$base\$($s.Name)\Parameters" -ErrorAction SilentlyContinue
         @{
@@ -116,9 +124,15 @@ $sections['tasks'] = { param($want)
     Read-Folder $scheduler.GetFolder('\') 12
     # A task whose Tree key has lost its SD value is listed by no tool (Microsoft Threat Intelligence on Tarrask, April 2022).
     $cache = 'HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Schedule\TaskCache'
-    foreach ($key in Get-ChildItem -LiteralPath "$cache\Tree" -Recurse -Depth 12 -ErrorAction SilentlyContinue) {
+    function Read-Keys { param($Path, [int]$Depth)
+        foreach ($key in Get-ChildItem -LiteralPath $Path) {
+            $key
+            if ($Depth -gt 0 -and $key.SubKeyCount) { Read-Keys $key.PSPath ($Depth - 1) }
+        }
+    }
+    foreach ($key in Read-Keys "$cache\Tree" 12) {
         $id = $key.GetValue('Id')
-        if (-not $id -or $key.GetValue('SD')) { continue }
+        if (-not $id -or $null -ne $key.GetValue('SD')) { continue }
         $blob = (Get-ItemProperty -LiteralPath "$cache\Tasks\$id" -ErrorAction SilentlyContinue).Actions
         $text = if ($blob) { [Text.Encoding]::Unicode.GetString($blob, 0, $blob.Length - $blob.Length % 2) } else { '' }
         $told = ($text -replace '[^ -~]+', ' ').Trim()
@@ -175,6 +189,7 @@ $sections['registry'] = { param($want)
     foreach ($sid in $users.GetSubKeyNames()) {
         if ($sid -like '*_Classes') {
             Read-Below $users 'HKU' 64 'com_user' "$sid\CLSID" (,'') $sid.Replace('_Classes', '') '\InprocServer32'
+            Read-Below $users 'HKU' 32 'com_user' "$sid\Wow6432Node\CLSID" (,'') $sid.Replace('_Classes', '') '\InprocServer32'
             continue
         }
         foreach ($path in $runs) { Read-Values $users 'HKU' 64 'run' "$sid\$path" $null $sid }
@@ -187,18 +202,18 @@ $sections['registry'] = { param($want)
 
 $sections['subscriptions'] = { param($want)
     foreach ($space in 'root\subscription', 'root\default') {
-        foreach ($f in Get-CimInstance -Namespace $space -ClassName __EventFilter -ErrorAction SilentlyContinue) {
+        foreach ($f in Get-CimInstance -Namespace $space -ClassName __EventFilter) {
             @{ namespace = $space; kind = 'filter'; name = "$($f.Name)"; type = '__EventFilter'; text = "$($f.Query)"; filter = ''; consumer = '' }
         }
-        foreach ($c in Get-CimInstance -Namespace $space -ClassName __EventConsumer -ErrorAction SilentlyContinue) {
+        foreach ($c in Get-CimInstance -Namespace $space -ClassName __EventConsumer) {
             $parts = "$($c.ExecutablePath)", "$($c.CommandLineTemplate)", "$($c.ScriptFileName)", "$($c.ScriptText)"
             $text = (@($parts) | Where-Object { $_ }) -join ' '
             @{
-                namespace = $space; kind = 'consumer'; name = "$($c.Name)"; type = "$($c.CimClass.CimClassName)"; text = $text
+                namespace = $space; kind = 'consumer'; name = "$($c.Name)"; type = "$($c.CimSystemProperties.ClassName)"; text = $text
                 filter = ''; consumer = ''
             }
         }
-        foreach ($b in Get-CimInstance -Namespace $space -ClassName __FilterToConsumerBinding -ErrorAction SilentlyContinue) {
+        foreach ($b in Get-CimInstance -Namespace $space -ClassName __FilterToConsumerBinding) {
             @{
                 namespace = $space; kind = 'binding'; name = ''; type = '__FilterToConsumerBinding'; text = ''
                 filter = "$($b.Filter.Name)"; consumer = "$($b.Consumer.Name)"
@@ -223,16 +238,19 @@ $sections['files'] = { param($want)
     foreach ($home1 in Get-ChildItem -LiteralPath "$env:SystemDrive\Users" -Directory -Force -ErrorAction SilentlyContinue) {
         foreach ($part in 'AppData\Local\Temp', 'AppData\Roaming', 'AppData\Local', 'Downloads', 'Desktop', 'Documents') { $roots += "$($home1.FullName)\$part" }
     }
+    $seen = @{}
     $count = 0
     foreach ($root in $roots) {
         if (-not (Test-Path -LiteralPath $root)) { continue }
-        foreach ($f in Get-ChildItem -LiteralPath $root -Recurse -Depth 3 -Force -File -ErrorAction SilentlyContinue) {
+        foreach ($f in Read-Tree $root 3) {
+            if ($seen.ContainsKey($f.FullName)) { continue }
+            $seen[$f.FullName] = $true
             $hidden = [bool]($f.Attributes -band [IO.FileAttributes]::Hidden)
             $program = $like -contains $f.Extension.ToLowerInvariant()
             $recent = ($f.LastWriteTimeUtc -ge $since) -or ($f.CreationTimeUtc -ge $since)
             if (-not (($program -and $recent) -or ($hidden -and ($program -or $recent)))) { continue }
             $count += 1
-            if ($count -gt 2000) { return }
+            if ($count -gt 2000) { Write-Error 'there are more than 2000 of them: the others were not looked at'; return }
             $head = New-Object byte[] 2
             $magic = ''
             try {
@@ -315,7 +333,11 @@ $sections['events'] = { param($want)
     foreach ($log in @($logs.Keys)) {
         foreach ($number in $logs[$log]) {
             $filter = @{ LogName = $log; Id = $number; StartTime = $since }
-            foreach ($e in Get-WinEvent -FilterHashtable $filter -MaxEvents 50 -ErrorAction SilentlyContinue) {
+            $failures = @()
+            $records = @(Get-WinEvent -FilterHashtable $filter -MaxEvents 50 -ErrorAction SilentlyContinue -ErrorVariable failures)
+            # No such event, and no such log (Sysmon is not everywhere), are answers; a log that may not be read is not.
+            foreach ($f in $failures) { if ("$($f.FullyQualifiedErrorId)" -notlike 'NoMatching*') { Write-Error "${log}: $f" } }
+            foreach ($e in $records) {
                 $doc = New-Object Xml.XmlDocument
                 $doc.XmlResolver = $null
                 $doc.LoadXml($e.ToXml())
@@ -359,22 +381,26 @@ foreach ($name in $want.sections) {
     $begun = [datetime]::UtcNow
     if (-not $sections.ContainsKey($name)) { $told.error = 'there is no such section'; $answer[$name] = $told; continue }
     $space = [Management.Automation.PowerShell]::Create()
+    $late = $false
+    # Rows come into a collection of ours, so that what was found before an error or the time's end is not lost.
+    $in = New-Object 'Management.Automation.PSDataCollection[psobject]'
+    $in.Complete()
+    $out = New-Object 'Management.Automation.PSDataCollection[psobject]'
     try {
         [void]$space.AddScript("$shared`n& {$($sections[$name])} `$args[0]").AddArgument($want)
-        $waiting = $space.BeginInvoke()
-        if ($waiting.AsyncWaitHandle.WaitOne([int](1000 * $want.seconds))) {
-            $rows = @($space.EndInvoke($waiting))
-            $told.rows = [object[]]$rows
-            if ($space.Streams.Error.Count) { $told.error = "$($space.Streams.Error[0])" }
-        } else {
-            [void]$space.BeginStop($null, $null)
-            $told.error = "it did not end within $($want.seconds) seconds"
-        }
+        $waiting = $space.BeginInvoke($in, $out)
+        $late = -not $waiting.AsyncWaitHandle.WaitOne([int](1000 * $want.seconds))
+        if ($late) { [void]$space.BeginStop($null, $null) } else { [void]$space.EndInvoke($waiting) }
+        $failures = @($space.Streams.Error.ReadAll())
+        if ($failures.Count) { $told.error = "$($failures[0])" }
+        if ($failures.Count -gt 1) { $told.error += " (and $($failures.Count - 1) more)" }
+        if ($late) { $told.error = "it did not end within $($want.seconds) seconds; only what it had found by then is here" }
     } catch {
         $told.error = "$($_.Exception.Message)"
-    } finally {
-        if (-not $told.error.StartsWith('it did not end')) { $space.Dispose() }
     }
+    $rows = @($out.ReadAll())
+    $told.rows = [object[]]$rows
+    if (-not $late) { $space.Dispose() }
     $told.seconds = [Math]::Round(([datetime]::UtcNow - $begun).TotalSeconds, 2)
     $answer[$name] = $told
 }

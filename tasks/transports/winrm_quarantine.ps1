@@ -1,11 +1,11 @@
-# hemostat quarantine 1: changes: renames one file into a locked folder on its own volume, or back; deletes nothing
+# hemostat quarantine 2: changes: renames one file into a locked folder on its own volume, or back; deletes nothing
 # Json: do (look, act, undo), path, sha256, incident, record (for undo). Answer: gone, seen, record.
 param([string]$Json)
 $ErrorActionPreference = 'Stop'
 $want = ConvertFrom-Json $Json
 # Owned by the administrators, nothing inherited, for SYSTEM and the administrators alone (SDDL, MS-DTYP 2.5.1).
 $closed = 'O:BAG:BAD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)'
-$parts = 'Owner', 'Group', 'Access'
+$sections = [Security.AccessControl.AccessControlSections]
 
 function Read-Hash { param($Path)
     $stream = New-Object IO.FileStream($Path, [IO.FileMode]::Open, [IO.FileAccess]::Read, [IO.FileShare]'ReadWrite, Delete')
@@ -24,13 +24,30 @@ function Get-Place { param($Path, $Digest)
     throw 'the quarantine holds a thousand files of that name'
 }
 
+# Each folder from ours down is closed: whoever owns one above could still rename what lies below.
 function New-Vault { param($Folder)
-    if (-not [IO.Directory]::Exists($Folder)) { [void](New-Item -ItemType Directory -Path $Folder -Force) }
-    $item = Get-Item -LiteralPath $Folder -Force
-    if ($item.Attributes -band [IO.FileAttributes]::ReparsePoint) { throw "$Folder is a link to elsewhere" }
-    $acl = New-Object Security.AccessControl.DirectorySecurity
-    $acl.SetSecurityDescriptorSddlForm($closed)
-    Set-Acl -LiteralPath $Folder -AclObject $acl
+    $levels = @()
+    while (-not [IO.Path]::GetFileName($Folder).StartsWith('hemostat')) { $levels += $Folder; $Folder = [IO.Path]::GetDirectoryName($Folder) }
+    $levels += $Folder
+    [array]::Reverse($levels)
+    foreach ($level in $levels) {
+        [void][IO.Directory]::CreateDirectory($level)
+        if ((Get-Item -LiteralPath $level -Force).Attributes -band [IO.FileAttributes]::ReparsePoint) { throw "$level is a link to elsewhere" }
+        $acl = New-Object Security.AccessControl.DirectorySecurity
+        $acl.SetSecurityDescriptorSddlForm($closed)
+        [IO.Directory]::SetAccessControl($level, $acl)
+    }
+}
+
+# Only the parts that are named are written: the owner needs a right of its own (SeRestorePrivilege for another's).
+function Set-Rights { param($Path, $Sddl, $Parts)
+    $acl = New-Object Security.AccessControl.FileSecurity
+    $acl.SetSecurityDescriptorSddlForm($Sddl, $Parts)
+    [IO.File]::SetAccessControl($Path, $acl)
+}
+
+function ConvertTo-Time { param($Text)
+    [datetime]::Parse($Text, [Globalization.CultureInfo]::InvariantCulture, [Globalization.DateTimeStyles]::RoundtripKind)
 }
 
 $there = [IO.File]::Exists($want.path)
@@ -54,25 +71,26 @@ if ($want.do -eq 'act') {
     New-Vault ([IO.Path]::GetDirectoryName($want.record.kept))
     # A running program's file can be renamed within its volume, not deleted (MoveFileEx).
     [IO.File]::Move($want.path, $want.record.kept)
-    $acl = New-Object Security.AccessControl.FileSecurity
-    $acl.SetSecurityDescriptorSddlForm('O:BAG:BAD:PAI(A;;FR;;;BA)')
-    Set-Acl -LiteralPath $want.record.kept -AclObject $acl
+    try {
+        Set-Rights $want.record.kept 'D:PAI(A;;FR;;;BA)' ($sections::Access)
+    } catch {
+        [IO.File]::Move($want.record.kept, $want.path)
+        throw "its rights cannot be changed, so it stands where it stood: $($_.Exception.Message)"
+    }
     return ConvertTo-Json -InputObject @{ gone = $true; seen = "it lies in $($want.record.kept)"; record = @{} } -Depth 4 -Compress
 }
 if ($want.do -eq 'undo') {
     if ($there) { throw 'another file stands in its place: move that one away first' }
-    $open = New-Object Security.AccessControl.FileSecurity
-    $open.SetSecurityDescriptorSddlForm('O:BAG:BAD:PAI(A;;FA;;;BA)(A;;FA;;;SY)')
-    Set-Acl -LiteralPath $want.record.kept -AclObject $open
+    Set-Rights $want.record.kept 'D:PAI(A;;FA;;;BA)(A;;FA;;;SY)' ($sections::Access)
     if ((Read-Hash $want.record.kept) -ne $want.record.sha256) { throw 'what lies in the quarantine is not what was put there' }
     [IO.File]::Move($want.record.kept, $want.path)
-    $acl = New-Object Security.AccessControl.FileSecurity
-    $acl.SetSecurityDescriptorSddlForm($want.record.sddl, $parts -join ', ')
-    Set-Acl -LiteralPath $want.path -AclObject $acl
-    [IO.File]::SetCreationTimeUtc($want.path, [datetime]::Parse($want.record.created).ToUniversalTime())
-    [IO.File]::SetLastWriteTimeUtc($want.path, [datetime]::Parse($want.record.written).ToUniversalTime())
-    [IO.File]::SetLastAccessTimeUtc($want.path, [datetime]::Parse($want.record.accessed).ToUniversalTime())
+    [IO.File]::SetCreationTimeUtc($want.path, (ConvertTo-Time $want.record.created))
+    [IO.File]::SetLastWriteTimeUtc($want.path, (ConvertTo-Time $want.record.written))
+    [IO.File]::SetLastAccessTimeUtc($want.path, (ConvertTo-Time $want.record.accessed))
     [IO.File]::SetAttributes($want.path, [IO.FileAttributes][int]$want.record.attributes)
-    return ConvertTo-Json -InputObject @{ gone = $false; seen = 'it stands again'; record = @{} } -Depth 4 -Compress
+    # The rights last: afterwards we may have none. Where its owner cannot be given back, the rest is, and the next look tells.
+    try { Set-Rights $want.path $want.record.sddl ($sections::Owner -bor $sections::Group) } catch { $failure = "$($_.Exception.Message)" }
+    Set-Rights $want.path $want.record.sddl ($sections::Access)
+    return ConvertTo-Json -InputObject @{ gone = $false; seen = "it stands again$(if ($failure) { ', with another owner: ' })$failure"; record = @{} } -Depth 4 -Compress
 }
 throw "there is no such verb: $($want.do)"

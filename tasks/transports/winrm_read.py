@@ -28,6 +28,7 @@ from tasks.facts_windows import (
     Windows,
 )
 from tasks.model import Json, TargetError, inert
+from tasks.transports.winrm_frame import bootstrap
 from tasks.windows import pasted
 from tasks.windows.paths import plain, started
 
@@ -167,7 +168,7 @@ def _bare(address: Json) -> Json:
 
 def processes(found: Sections, seen: dict[str, Signed]) -> list[Process]:
     """The processes; their files' hashes are those of `seen`, by plain path."""
-    rows = found.typed("processes", _Row)
+    rows = _without_us(found.typed("processes", _Row))
     return [_process(row, seen.get(plain(row.exe))) for row in rows if row.pid]
 
 
@@ -180,6 +181,13 @@ class _Row:
     exe: str = ""
     command: str = ""
     user: str = ""
+    ours: bool = False
+
+
+def _without_us(rows: list[_Row]) -> list[_Row]:
+    """Not the PowerShell that looks, nor the cmd that WinRM started it with: both show an encoded command, which is ours."""
+    mark, mine = bootstrap()[-1], {row.ppid for row in rows if row.ours}
+    return [row for row in rows if not row.ours and not (row.pid in mine and mark in row.command)]
 
 
 def _process(row: _Row, file: Signed | None) -> Process:

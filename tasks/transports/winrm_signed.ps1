@@ -1,4 +1,4 @@
-# hemostat signed 1: looks: hash, signature, attributes and streams of the files that were named, within a time
+# hemostat signed 2: looks: hash, signature, attributes and streams of the files that were named, within a time
 # Json: paths, seconds (in all), largest (bytes that are hashed). One row a path, in their order; what time left out says so.
 param([string]$Json)
 $want = ConvertFrom-Json $Json
@@ -14,20 +14,25 @@ function Read-Hash { param($Path)
     [BitConverter]::ToString($sum).Replace('-', '').ToLowerInvariant()
 }
 
-# Revocation is looked up on the network, which an isolated host has not: each look has its own space and its own end.
+# Revocation is looked up on the network, which an isolated host has not: each look has its own end. A space that hangs is left behind.
+$spaces = @{ now = [Management.Automation.PowerShell]::Create() }
 function Read-Signature { param($Path, [double]$Seconds)
-    $space = [Management.Automation.PowerShell]::Create()
+    $space = $spaces.now
+    $space.Commands.Clear()
     [void]$space.AddCommand('Get-AuthenticodeSignature').AddParameter('LiteralPath', $Path)
     $waiting = $space.BeginInvoke()
     if ($waiting.AsyncWaitHandle.WaitOne([int](1000 * $Seconds))) {
         $found = @($space.EndInvoke($waiting))
-        $space.Dispose()
         if ($found.Count) { return $found[0] }
         return $null
     }
     [void]$space.BeginStop($null, $null)
+    $spaces.now = [Management.Automation.PowerShell]::Create()
     throw "its signature was not read within $Seconds seconds"
 }
+
+# Most of Windows' own files are signed by a catalog, which Get-AuthenticodeSignature reads since 5.1 (its SignatureType came with it).
+$catalogs = $PSVersionTable.PSVersion -ge [version]'5.1'
 
 $rows = @()
 foreach ($path in $want.paths) {
@@ -54,6 +59,10 @@ foreach ($path in $want.paths) {
             $row.status = "$($signature.Status)"
             $row.kind = "$($signature.SignatureType)"
             $row.os_binary = [bool]$signature.IsOSBinary
+            if ((-not $catalogs) -and ($row.status -eq 'NotSigned')) {
+                $row.status = ''
+                $row.why = "PowerShell $($PSVersionTable.PSVersion) reads no catalog signatures"
+            }
             if ($signature.SignerCertificate) {
                 $row.signer = "$($signature.SignerCertificate.Subject)"
                 $row.thumbprint = "$($signature.SignerCertificate.Thumbprint)"

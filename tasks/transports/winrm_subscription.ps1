@@ -1,4 +1,4 @@
-# hemostat subscription 1: changes: takes one permanent WMI subscription apart, binding first, or makes it again
+# hemostat subscription 2: changes: takes one permanent WMI subscription apart, binding first, or makes it again
 # Json: do (look, act, undo), namespace, type (the consumer's class), name, record (for undo). Answer: gone, seen, record.
 param([string]$Json)
 $ErrorActionPreference = 'Stop'
@@ -13,10 +13,15 @@ function ConvertTo-Plain { param($Object, $Names)
     $plain
 }
 
+# Two consumers of different classes may bear one name.
+function Test-Mine { param($Binding)
+    ($Binding.Consumer.Name -eq $want.name) -and ($Binding.Consumer.CimSystemProperties.ClassName -eq $want.type)
+}
+
 function Find-All {
     $consumer = @(Get-CimInstance -Namespace $space -ClassName $want.type | Where-Object { $_.Name -eq $want.name })
-    $bindings = @(Get-CimInstance -Namespace $space -ClassName __FilterToConsumerBinding | Where-Object { $_.Consumer.Name -eq $want.name })
-    $others = @(Get-CimInstance -Namespace $space -ClassName __FilterToConsumerBinding | Where-Object { $_.Consumer.Name -ne $want.name } | ForEach-Object { $_.Filter.Name })
+    $bindings = @(Get-CimInstance -Namespace $space -ClassName __FilterToConsumerBinding | Where-Object { Test-Mine $_ })
+    $others = @(Get-CimInstance -Namespace $space -ClassName __FilterToConsumerBinding | Where-Object { -not (Test-Mine $_) } | ForEach-Object { $_.Filter.Name })
     $names = @($bindings | ForEach-Object { $_.Filter.Name })
     $filters = @(Get-CimInstance -Namespace $space -ClassName __EventFilter | Where-Object { $names -contains $_.Name })
     @{ consumer = $consumer; bindings = $bindings; filters = $filters; shared = $others }
@@ -52,6 +57,7 @@ if ($want.do -eq 'undo') {
     }
     $values = @{}
     foreach ($property in $want.record.consumer.PSObject.Properties) { $values[$property.Name] = $property.Value }
+    if ($values.ContainsKey('KillTimeout')) { $values['KillTimeout'] = [uint32]$values['KillTimeout'] }
     $consumer = New-CimInstance -Namespace $space -ClassName $want.type -Property $values
     foreach ($name in $want.record.bound) {
         $filter = $made[$name]

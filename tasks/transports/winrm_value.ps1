@@ -1,4 +1,4 @@
-# hemostat value 1: changes: takes one registry value away, or gives it its clean text, or writes it back; a copy is parked beside
+# hemostat value 2: changes: takes one registry value away, or gives it its clean text, or writes it back; a copy is parked beside
 # Json: do (look, act, undo), key, name, view, data (as triage saw it), clean (text, or null to take it away), incident, record.
 param([string]$Json)
 $ErrorActionPreference = 'Stop'
@@ -8,19 +8,16 @@ $hives = @{ 'HKLM' = 'LocalMachine'; 'HKU' = 'Users' }
 if (-not $hives.ContainsKey($hive)) { throw "no such hive: $hive" }
 $root = [Microsoft.Win32.RegistryKey]::OpenBaseKey($hives[$hive], "Registry$($want.view)")
 
-function ConvertTo-Raw { param($Data)
-    if ($Data -is [byte[]]) { return [Convert]::ToBase64String($Data) }
-    if ($Data -is [array]) { return ,[string[]]$Data }
-    $Data
-}
-
 function Read-State {
     $key = $root.OpenSubKey($path)
     if ($null -eq $key) { return @{ gone = $true; seen = 'its key is not there'; record = @{} } }
     $data = $key.GetValue($want.name, $null, 'DoNotExpandEnvironmentNames')
     if ($null -eq $data) { return @{ gone = $true; seen = 'it is not there'; record = @{} } }
     $text = if ($data -is [array]) { @($data) -join ' ' } else { "$data" }
-    $record = @{ type = "$($key.GetValueKind($want.name))"; raw = ConvertTo-Raw $data; text = $text }
+    # Never from a function's output: 5.1 would write an array that came that way as {"value": [], "Count": 0}.
+    $raw = $data
+    if ($data -is [byte[]]) { $raw = [Convert]::ToBase64String($data) } elseif ($data -is [array]) { $raw = [string[]]$data }
+    $record = @{ type = "$($key.GetValueKind($want.name))"; raw = $raw; text = $text }
     $clean = ($null -ne $want.clean) -and ($text -eq $want.clean)
     @{ gone = $clean; seen = "it says $text"; record = $record }
 }
@@ -41,7 +38,7 @@ if ($want.do -eq 'undo') {
     $key = $root.CreateSubKey($path)
     $kind = [Microsoft.Win32.RegistryValueKind]$want.record.type
     $raw = $want.record.raw
-    if ("$kind" -eq 'Binary') { $raw = [Convert]::FromBase64String($raw) }
+    if ('Binary', 'None', 'Unknown' -contains "$kind") { $raw = [Convert]::FromBase64String($raw) }
     if ("$kind" -eq 'MultiString') { $raw = [string[]]@($raw) }
     $key.SetValue($want.name, $raw, $kind)
     return ConvertTo-Json -InputObject (Read-State) -Depth 5 -Compress

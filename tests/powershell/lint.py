@@ -155,10 +155,28 @@ def _bounded(script: Script) -> Iterator[Fault]:
             yield _fault(node, "a loop without an end")
     for node in script.of("command"):
         text = _text(node).lower()
-        if text.startswith("get-childitem") and "-recurse" in text and "-depth" not in text:
-            yield _fault(node, "Get-ChildItem -Recurse without -Depth")
+        if text.startswith("get-childitem") and "-recurse" in text:
+            yield _fault(
+                node, "Get-ChildItem -Recurse has no -Depth before 5.0, and follows junctions: walk with a $Depth"
+            )
         if text.startswith("convertto-json") and "-depth" not in text:
             yield _fault(node, "ConvertTo-Json without -Depth cuts at 2, silently")
+
+
+def _silenced(script: Script) -> Iterator[Fault]:
+    for node in script.of("command"):
+        text = _text(node).lower()
+        if text.startswith(rules.TELLING) and "silentlycontinue" in text and "-errorvariable" not in text:
+            yield _fault(
+                node, f"{text.split()[0]} silenced without -ErrorVariable: access denied would read as nothing there"
+            )
+
+
+def _traps(script: Script) -> Iterator[Fault]:
+    told = script.data.decode("ascii", "replace")
+    for pattern, why in rules.TRAPS.items():
+        for match in re.finditer(pattern, told, re.IGNORECASE):
+            yield Fault(told.count("\n", 0, match.start()) + 1, why)
 
 
 def _recursion(script: Script) -> Iterator[Fault]:
@@ -197,4 +215,17 @@ def _fault(node: Node, text: str) -> Fault:
     return Fault(node.start_point[0] + 1, text)
 
 
-RULES = (_header, _bytes, _parsed, _automatic, _newer, _orphans, _commands, _dynamic, _bounded, _recursion)
+RULES = (
+    _header,
+    _bytes,
+    _parsed,
+    _automatic,
+    _newer,
+    _orphans,
+    _commands,
+    _dynamic,
+    _bounded,
+    _silenced,
+    _traps,
+    _recursion,
+)

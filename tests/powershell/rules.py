@@ -29,10 +29,10 @@ LOOK = _words("""
 """)
 CHANGE = LOOK | _words("""
     Disable-ScheduledTask Enable-ScheduledTask Invoke-CimMethod Move-Item New-Item New-ItemProperty New-NetFirewallRule
-    Register-ScheduledTask Remove-CimInstance Remove-ItemProperty Remove-NetFirewallRule Set-Acl Set-ItemProperty Set-Service
+    Register-ScheduledTask Remove-CimInstance Remove-ItemProperty Remove-NetFirewallRule Set-ItemProperty Set-Service
     Start-Service Stop-Process Stop-ScheduledTask Stop-Service Unregister-ScheduledTask New-CimInstance Set-NetFirewallRule
     Disable-LocalUser Enable-LocalUser New-ScheduledTaskAction New-ScheduledTaskTrigger New-ScheduledTaskPrincipal
-    New-ScheduledTaskSettingsSet Get-NetFirewallProfile Remove-Item
+    New-ScheduledTaskSettingsSet Get-NetFirewallProfile Get-NetConnectionProfile Remove-Item
 """)
 # Windows' own console tools, called by their full name.
 TOOLS = frozenset(
@@ -51,7 +51,16 @@ BANNED = {
     "invoke-command": "one host at a time, by the runner",
     "set-executionpolicy": "the policy is the owner's",
     "write-host": "it is no output: use Write-Output",
+    "set-acl": "it writes owner, group and rights, also those that were not meant: use SetAccessControl",
     "start-process": "it leaves something running behind",
+}
+# Access denied is an error of theirs too: silenced, it would read as "there is none".
+TELLING = ("get-ciminstance", "get-winevent", "get-netfirewallrule", "get-scheduledtask", "get-service")
+# Text → why 5.1 does other than it seems to.
+TRAPS = {
+    r"\breturn\s*,": "an array from a function's output is written by 5.1's ConvertTo-Json as {value, Count}: assign it instead",
+    r"\[datetime\]::parse\([^,()]*\)": "it reads by the host's culture, in Thai of another year: give InvariantCulture",
+    r"catch\s*\{\s*return\s+\$null\s*\}": "access denied would read as nothing there: let pass only what is not found",
 }
 # Nodes that the grammar takes and 5.1 does not (about_Operators: PowerShell 7).
 SEVEN = {

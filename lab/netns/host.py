@@ -112,6 +112,7 @@ def _machine(host: Host) -> None:
     host.init.sshd()
     listens(layout.SSH)
     host.begin.append(host.init.boot)
+    host.leave.append(lambda: root.released(host.root))
 
 
 def _control(host: Host) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,12 @@ def test_a_scenario_that_is_not_met_is_an_error(tmp_path: Path) -> None:
         said = say("drill", "--scenario", "clean", *QUICK, "--reports", tmp_path / "reports")
     assert said.code == 1
     assert "confirmed is the truth" in json.dumps(said.json)
+
+
+def test_a_drills_folder_can_be_deleted(tmp_path: Path) -> None:
+    """What hemostat locked away on the victim, immutable there, does not outlast the range."""
+    say("drill", "--scenario", "behind-vyos", *QUICK, "--reports", tmp_path)
+    (folder,) = tmp_path.iterdir()
+    assert any((folder / "range/hosts/victim/var/lib/hemostat").rglob("*kworker-sync"))
+    shutil.rmtree(folder)
+    assert not folder.exists()

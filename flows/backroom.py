@@ -48,7 +48,7 @@ class Backroom:
     tell: Callable[[Event, str], None]
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _process: subprocess.Popen[bytes] | None = None
-    _going: dict[str, Future[str]] = field(default_factory=dict)
+    _going: dict[str, tuple[subprocess.Popen[bytes], Future[str]]] = field(default_factory=dict)
 
     def go(self, incident: str, live: bool, stop: threading.Event) -> None:
         """Run all steps that are left, and return when they have ended.
@@ -83,16 +83,16 @@ class Backroom:
         """End the process, whatever it does."""
         with self._lock:
             process, self._process = self._process, None
-        if process and process.stdin:
-            with suppress(BrokenPipeError):
-                process.stdin.close()
+        if process:
+            with suppress(OSError):
+                _close(process)
             process.wait(10)
 
     def _until_done(self, order: Json, incident: str, stop: threading.Event) -> None:
         done: Future[str] = Future()
         with self._lock:
             process = self._running()
-            self._going[incident] = done
+            self._going[incident] = process, done
             _write(process.stdin, order)
         if stop.is_set():
             self.stop(incident)
@@ -123,20 +123,21 @@ class Backroom:
             for line in process.stdout:
                 self._heard(json.loads(line))
         process.wait()
-        with self._lock:
-            if self._process not in (process, None):
-                return  # its successor's runs are not ours to give up
-            going, self._going = self._going, {}
-        for done in going.values():
+        with self._lock, suppress(OSError):
+            _close(process)
+        with self._lock:  # its successor may be at work already, and that one's runs are not ours to give up
+            lost = {name: done for name, (by, done) in self._going.items() if by is process}
+            self._going = {name: going for name, going in self._going.items() if name not in lost}
+        for done in lost.values():
             done.set_result("the process of the later steps died")
 
     def _heard(self, said: Json) -> None:
         if "event" in said:
             return self.tell(said["event"], said["of"])
         with self._lock:
-            done = self._going.pop(said["done"], None)
-        if done:
-            done.set_result(said["error"])
+            going = self._going.pop(said["done"], None)
+        if going:
+            going[1].set_result(said["error"])
         return None
 
 
@@ -144,6 +145,11 @@ def _write(stream: IO[bytes] | None, line: Json) -> None:
     assert stream is not None
     stream.write(json.dumps(line).encode() + b"\n")
     stream.flush()
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
 
 
 class _Room:

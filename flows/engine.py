@@ -22,6 +22,8 @@ STEPS: dict[Step, Callable[[Case], StepEnd]] = {
     Step.REPORT: report.run,
 }
 
+# How every step behind a rejected alert ends; those who tell of a block know by it that there is none.
+NO_INCIDENT = "confirm found no incident"
 # What the system says when a file system, or a user's share of one, is full.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -87,7 +89,7 @@ def run_step(case: Case, step: Step, watcher: Watcher) -> StepEnd:
 def _guarded(case: Case, step: Step) -> StepEnd:
     try:
         if decide.rejected(case.state) and step not in (Step.CONFIRM, Step.REPORT):
-            return StepEnd(step, Outcome.NOTHING_TO_DO, "confirm found no incident")
+            return StepEnd(step, Outcome.NOTHING_TO_DO, NO_INCIDENT)
         decide.gate(step, case.state)
         return STEPS[step](case)
     except HemostatError as error:

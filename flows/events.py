@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.engine import Nobody
+from flows.engine import NO_INCIDENT, Nobody
 from tasks.model import Outcome, Step, StepEnd
 from tasks.serving import Event as Event
 
@@ -17,6 +17,8 @@ def event(end: StepEnd) -> Event | None:
         return "approval"
     if not end.outcome.finished:
         return "failed"
+    if end.step is Step.BLOCK and end.summary == NO_INCIDENT:
+        return None
     return {Step.BLOCK: "contained", Step.REPORT: "closed"}.get(end.step)  # type: ignore[return-value]
 
 

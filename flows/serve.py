@@ -32,6 +32,7 @@ from flows.outbox import Outbox
 from flows.server import Server
 from flows.web import app
 from flows.web.context import Context
+from flows.web.wire import Wire
 from flows.worker import Worker
 from tasks import alerts, serving_checks
 from tasks import site as sites
@@ -135,6 +136,8 @@ def _config(serve: Serve, context: Context) -> uvicorn.Config:
     tls = {name: str(Path(path).expanduser()) for name, path in _tls(serve).items()}
     return uvicorn.Config(
         app.create(context),
+        http=Wire,
+        ws="none",
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -144,7 +144,8 @@ class Worker:
         self.lanes.put(Work(incident, lane, self._devices(incident, host) if lane is Lane.URGENT else (), rank, due))
 
     def _devices(self, incident: str, host: str) -> tuple[str, ...]:
-        with suppress(HemostatError):
+        # A journal that cannot be read now names no host: without its devices, the incident only loses its place in their queues.
+        with suppress(HemostatError, OSError, KeyError, TypeError):
             entry = None if host else self.inbox.entry(incident)
             host = host or (entry.item.host if entry else str(first_data(self._journal(incident))["incident"]["host"]))
             return tuple(sites.current(self.folder).host(host).firewalls)
@@ -227,8 +228,10 @@ class Worker:
         return launch
 
     def _tell(self, event: Event, folder: Path) -> None:
+        """No step fails with a listener. (rich ends the very thread when nobody reads any more what it prints.)"""
         for tell in self._listeners:
-            tell(event, folder)
+            with suppress(Exception, SystemExit):
+                tell(event, folder)
 
     def _journal(self, name: str) -> Path:
         return self.reports / name / NAME

@@ -13,7 +13,7 @@ from tasks.model import HemostatError, inert
 
 def create(context: Context) -> FastAPI:
     """The app of one serve. `request.app.state.context` is the context as well."""
-    app = FastAPI(title="hemostat", docs_url=None, redoc_url=None)
+    app = FastAPI(title="hemostat", docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.context = context
     app.add_exception_handler(NoRoom, _no_room)
     app.include_router(hook.router(context))

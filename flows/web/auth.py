@@ -149,7 +149,10 @@ class Gate:
         """Whose guesses to count: behind the proxy, whom it names last in X-Forwarded-For; what stands before may be made up."""
         here = peer(request)
         if self.serve.behind_proxy and same_address(self.serve.behind_proxy, here):
-            return request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()[:45] or here
+            said = ",".join(
+                request.headers.getlist("x-forwarded-for")
+            )  # a proxy may add a line of its own (RFC 9110, 5.3)
+            return said.rpartition(",")[2].strip()[:45] or here
         return here
 
     def proof(self, name: str) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
@@ -11,10 +12,12 @@ from fastapi import Depends, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 from starlette.responses import RedirectResponse, Response
 
 from flows.inbox import NoRoom
 from flows.web.auth import TooMany, Who
+from flows.web.bodies import BODY_WITHIN
 from flows.web.pages_render import HEADERS, desk_of, form_token, message
 from tasks.journal import BrokenChain
 from tasks.model import HemostatError
@@ -56,10 +59,14 @@ async def fields(request: Request) -> list[tuple[str, str]]:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _TYPE:
         raise Denied(415, "denied.form")
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise Denied(413, "denied.form")
+    try:
+        async with asyncio.timeout(BODY_WITHIN):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise Denied(413, "denied.form")
+    except (TimeoutError, ClientDisconnect):
+        raise Denied(408, "denied.form") from None
     try:
         return parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="replace")
     except ValueError:
@@ -94,7 +101,7 @@ def _foreign(request: Request) -> bool:
         return True
     origin = request.headers.get("origin", "")
     ours = {request.headers.get("host", ""), urlsplit(desk_of(request).gate.serve.public_url).netloc}
-    return bool(origin) and urlsplit(origin).netloc not in ours - {""}
+    return bool(origin) and origin.partition("://")[2] not in ours - {""}
 
 
 def local(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows import doors, orders
+from flows.events import Event
 from flows.inbox import Inbox, Kind
 from flows.worker import Worker
 from lab.range import Range
@@ -196,6 +198,37 @@ def test_an_order_half_followed_is_finished_and_not_done_again(office: Office) -
     assert kinds == ["triage", "collect", "cleanup", "verify"]
     assert inbox.pending() == []
     inbox.close()
+
+
+def test_a_listener_that_fails_fails_nothing(desk: Desk) -> None:
+    """As when the reader of serve's output is gone (rich then ends the thread), or its disk is full: every alert is still blocked."""
+
+    def ends(_event: Event, _folder: Path) -> None:
+        raise SystemExit(1)
+
+    def full(_event: Event, _folder: Path) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    for listener in (ends, full):
+        desk.worker.subscribe(listener)
+    incident = desk.alert(alert(0, rule="p", remote=41))
+    desk.until(incident, lambda s: s.done(Step.BLOCK))
+    assert desk.rest(incident).attempts[Step.BLOCK] == 1
+    assert desk.worker.alive
+
+
+def test_an_incident_that_was_taken_away_kills_no_lane(desk: Desk, office: Office) -> None:
+    """Nobody knows its host any more; it is a trouble that is told, and the next order for it is none for serve."""
+    gone = office.reports / "20260101-000000-gone"
+    gone.mkdir(parents=True)
+    (gone / "journal.jsonl").write_text('{"data": {"incident": 5}}\n')
+    desk.worker.ordered(gone.name, "resume")
+    assert wait(lambda: bool(desk.worker.trouble(gone.name)), SOON)
+    (gone / "journal.jsonl").unlink()
+    desk.worker.ordered(gone.name, "resume")
+    assert desk.worker.alive
+    incident = desk.alert(alert(1, rule="g", remote=42))
+    desk.until(incident, lambda s: s.done(Step.BLOCK))
 
 
 def test_what_the_inbox_knows_comes_into_the_journal(desk: Desk) -> None:

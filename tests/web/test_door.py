@@ -108,6 +108,15 @@ def test_guessing_is_slowed(reader: Reader) -> None:
     other.log_in("vera")
 
 
+def test_behind_a_proxy_the_guesser_is_whom_it_names_last(house: Context) -> None:
+    """Also where it adds a line of its own (HAProxy): what stood there before is the guesser's word, another one each time."""
+    reader = Reader(create(replace(house, serve=replace(house.serve, behind_proxy="192.0.2.80"))), "192.0.2.80")
+    for number in range(auth.TRIES + 1):
+        made_up = [("X-Forwarded-For", f"203.0.113.{number}"), ("X-Forwarded-For", "198.51.100.9")]
+        said = reader.http.get("/incidents", headers=[("Authorization", "Bearer guess"), *made_up])
+    assert said.status_code == 429
+
+
 @pytest.mark.parametrize(
     ("peers", "same"), [(("2001:db8::1", "2001:db8::2"), True), (("192.0.2.1", "192.0.2.2"), False)]
 )
@@ -166,6 +175,18 @@ def test_roles(reader: Reader, house: Context, name: str, kind: str) -> None:
         assert PEOPLE[name].role in said.text
 
 
+@pytest.mark.parametrize(("name", "status"), [("rosa", 403), ("ada", 303)])
+def test_a_guard_is_lifted_by_who_may_approve(reader: Reader, house: Context, name: str, status: int) -> None:
+    """Else a responder's redo with `never-block` would do what no responder may say yes to."""
+    first = house.inbox.order("refused", "resume", {}, "ada")
+    house.inbox.done(first, "not done: refused; if you are sure: --override never-block")
+    page = reader.log_in(name).get("/incidents/refused").text
+    assert ('value="never-block"' in page) is (name == "ada")
+    said = reader.send("/incidents/refused", "/incidents/refused/redo", step="confirm", override="never-block")
+    assert said.status_code == status, said.text
+    assert [o.kind for o in house.inbox.orders("refused")[1:]] == (["redo"] if status == 303 else [])
+
+
 def test_a_viewer_is_offered_nothing(reader: Reader) -> None:
     """What one may not do is not on the page, and the page says who may."""
     text = reader.log_in("vera").get("/incidents/waiting").text
@@ -186,6 +207,7 @@ def test_a_form_from_elsewhere_is_refused(reader: Reader, house: Context) -> Non
         ({"token": other}, {}),
         ({"token": token}, {"Origin": "https://evil.example"}),
         ({"token": token}, {"Origin": "null"}),
+        ({"token": token}, {"Origin": "http://["}),
         ({"token": token}, {"Sec-Fetch-Site": "cross-site"}),
         ({"token": token}, {"Sec-Fetch-Site": "same-site"}),
     ]

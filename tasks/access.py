@@ -12,6 +12,8 @@ from tasks.signs import Sign, place
 
 _MODULES = re.compile(r"^/(?:usr/)?lib\w*/(?:[\w-]+/)?security/")
 _OPEN_TO_ALL = re.compile(r"^\s*-?auth\s+(?:sufficient|\[.*success=(?:done|ok).*\])\s+(?:\S*/)?pam_permit\.so\b")
+# FRRouting's package ships this for vtysh, which a group's socket guards.
+_VTYSH = "/pam.d/frr"
 _NO_PASSWORD = re.compile(r"\bNOPASSWD\s*:\s*ALL\b")
 _KEYS_FILE = re.compile(r"^\s*AuthorizedKeysFile\s+(.*)$", re.IGNORECASE)
 # Where an administrator's generators would be; packages bring theirs to /usr/lib.
@@ -26,7 +28,7 @@ def opened(entry: Autostart, context: Context) -> Iterator[tuple[str, Sign]]:
 
 def _pam(entry: Autostart, context: Context) -> Iterator[Sign]:  # noqa: ARG001 - one shape for all kinds
     words = entry.text.split()
-    if _OPEN_TO_ALL.match(entry.text):
+    if _OPEN_TO_ALL.match(entry.text) and not entry.path.endswith(_VTYSH):
         yield Sign("lets everybody in, whatever the password", 80, "T1556.003")
     if "pam_exec.so" in entry.text:
         yield Sign("runs a program at each login, which may be given the password", 50, "T1556.003")

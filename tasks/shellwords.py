@@ -101,7 +101,9 @@ def started(text: str, home: str) -> list[str]:
 
 
 def _unquoted(text: str) -> str:
-    return re.sub(r"[\"'\\\\]", "", text.replace("${HOME}", "$HOME"))
+    # What a parameter expansion trims or replaces (${x%/y}) is a pattern and no path.
+    known = re.sub(r"\$\{\w+[^\w}][^}]*\}", "$X", text.replace("${HOME}", "$HOME"))
+    return re.sub(r"[\"'\\\\]", "", known)
 
 
 def _programs(words: deque[str]) -> Iterator[str]:

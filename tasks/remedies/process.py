@@ -32,6 +32,7 @@ def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
     if scope.windows:
         return []
     of_processes = [f for f in reversed(findings) if f.rule.startswith("process.") and f.facts.get("created")]
+    of_processes = [f for f in of_processes if f.facts["pid"] != 1]  # init: left to a person
     processes = {(f.facts["pid"], f.facts["created"]): f for f in of_processes}
     return [_action(f, scope) for _, f in sorted(processes.items())]
 

@@ -6,15 +6,18 @@ find every address again. A mapping that is left out, or cut at the limit, has a
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PAGE = 4096
 # The kernel's own pages in every process: nothing of the process is in them, and some cannot be read (vdso(7)).
 _KERNEL = ("[vvar]", "[vvar_vclock]", "[vsyscall]")
 _EHDR, _PHDR = struct.Struct("<16sHHIQQQIHHHHHH"), struct.Struct("<IIQQQQQQ")
 _MACHINES = {"x86_64": 62, "aarch64": 183, "riscv64": 243, "ppc64le": 21, "i686": 3, "armv7l": 40}
+# `start-end rights offset device inode path`; the path may hold spaces, so it is the rest.
+_MAPPING = re.compile(r"([0-9a-f]{1,16})-([0-9a-f]{1,16}) (\S+) \S+ \S+ \S+ *(.*)")
 _MOST = 65_000  # program headers; elf(5): e_phnum is 16 bits wide
 
 
@@ -37,27 +40,30 @@ class Region:
 def regions(maps: str, limit: int) -> list[Region]:
     """The mappings of one process in their order, with what is taken of each under the limit.
 
-    What the process wrote (its data, heap, stacks) has the first claim on the limit; mapped files, which also stand on the disk, the last.
+    What the process wrote (its data, heap, stacks) has the first claim on the limit, the small before the large, so that a huge empty
+    mapping hides nothing; mapped files, which also stand on the disk, have the last.
 
     Args:
         maps: the text of /proc/PID/maps.
         limit: bytes that may be taken, all together.
     """
     known = [_judged(r) for r in map(_parsed, maps.splitlines()) if r][:_MOST]
-    left, taken = limit // PAGE * PAGE, dict[int, int]()
-    for region in sorted(known, key=lambda r: (r.path.startswith("/") and "w" not in r.rights, r.start)):
-        taken[region.start] = 0 if region.why else min(region.size, left)
-        left -= taken[region.start]
-    return [Region(r.start, r.end, r.rights, r.path, taken[r.start], r.why) for r in known]
+    left, taken = limit // PAGE * PAGE, [0] * len(known)
+    for place, region in sorted(enumerate(known), key=lambda each: _claim(each[1])):
+        taken[place] = 0 if region.why else min(region.size, left)
+        left -= taken[place]
+    return [replace(region, take=take) for region, take in zip(known, taken, strict=True)]
+
+
+def _claim(region: Region) -> tuple[bool, int]:
+    return region.path.startswith("/") and "w" not in region.rights, region.size
 
 
 def _parsed(line: str) -> Region | None:
-    """`start-end rights offset device inode path`; the path may hold spaces, so it is the rest."""
-    words = line.split(maxsplit=5)
-    if len(words) < 5:
+    found = _MAPPING.fullmatch(line)
+    if not found or int(found[1], 16) >= int(found[2], 16):
         return None
-    start, _, end = words[0].partition("-")
-    return Region(int(start, 16), int(end, 16), words[1], words[5] if len(words) > 5 else "")
+    return Region(int(found[1], 16), int(found[2], 16), found[3], found[4])
 
 
 def _judged(region: Region) -> Region:

@@ -13,6 +13,7 @@ from tasks.settings import Host, Site
 from tasks.transports import ssh_look, ssh_memory, ssh_stream, ssh_text
 from tasks.transports.hands import Fetched, Ran, Stat
 from tasks.transports.ssh_link import Link
+from tasks.transports.ssh_session import understood
 
 Resolve = Callable[[str], str]
 # Seconds until a verb must be done. A host under attack may be slow; a step's own time-out stands above these.
@@ -96,18 +97,11 @@ class SshHands:
         if answer is None:
             return None
         line, _, link = answer.partition(b"\n")
-        size, mode, uid, gid, modified, inode, device = line.split()
-        return Stat(
-            path,
-            int(size),
-            int(mode, 16),
-            int(uid),
-            int(gid),
-            float(modified),
-            int(inode),
-            int(device),
-            ssh_text.decoded(link),
-        )
+        with understood(f"look at {inert(path)}"):
+            size, mode, uid, gid, modified, inode, device = (
+                int(word, 16 if n == 1 else 10) for n, word in enumerate(line.split())
+            )
+            return Stat(path, size, mode, uid, gid, float(modified), inode, device, ssh_text.decoded(link))
 
     def _looked(self, verb: str, path: str, seconds: float) -> bytes | None:
         try:
@@ -122,7 +116,8 @@ class SshHands:
     def sha256(self, path: str) -> str:
         """The SHA-256 of one regular file or of /proc/PID/exe, in hexadecimal."""
         answer = self.ask("sha256", (absolute(path), str(MAX_HASHED)), HASHING, f"hash {inert(path)}")
-        return answer.decode("ascii", "replace").strip()
+        with understood(f"hash {inert(path)}"):
+            return bytes.fromhex(answer.decode("ascii")).hex()
 
     def read(self, path: str, limit: int) -> bytes:
         """The first `limit` bytes of one regular file."""

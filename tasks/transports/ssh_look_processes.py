@@ -44,6 +44,8 @@ def processes(ask: Ask, pids: Sequence[int] | None = None) -> list[Process]:
     names = users(found)
     names |= _other_users(ask, set(table.users.values()) - names.keys())
     seen = {pid for pid, stat in table.stats.items() if pids is None or not stat.over}
+    # Our own helper below a mount over /proc is no process of the host's.
+    seen -= {int(word) for word in (r.word for r in of_kind(found, "uncovered")) if word.isascii() and word.isdigit()}
     shown = [_process(pid, table, names, boot, ticks) for pid in sorted(seen)]
     wanted = table.hidden.keys() - table.stats.keys() if pids is None else set()
     return [*shown, *(_unreadable(pid, table.hidden[pid]) for pid in sorted(wanted))]

@@ -51,12 +51,18 @@ def records(ask: Ask, verb: str, arguments: Sequence[str], seconds: float, root:
         arguments: the verb's own, after the separator and the root.
         seconds: how long the host may take.
         root: the folder that the host's files stand below; "/" for a real one.
+
+    Raises:
+        TargetError: somebody on the host took away what was looked through.
     """
     separator = secrets.token_hex(16)
     answer = ask(verb, [separator, root.rstrip("/"), *arguments], seconds)
     found = list(split(answer, separator))
     if not any(record.kind == "end" for record in found):
         found.append(Record("unseen", (verb,), b"the host's answer was cut off"))
+    if of_kind(found, "ended"):
+        seen = "the helper that looks below a mount over /proc was ended by somebody else"
+        raise TargetError(f"look at {verb}", seen, "somebody there works against us: isolate the host, and try again")
     return found
 
 

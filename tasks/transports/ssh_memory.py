@@ -13,7 +13,7 @@ from typing import BinaryIO
 from tasks.memory import PAGE, Region, core_header, gaps, regions
 from tasks.model import TargetError
 from tasks.transports.hands import Fetched
-from tasks.transports.ssh_session import OUTPUT_LIMIT
+from tasks.transports.ssh_session import OUTPUT_LIMIT, understood
 from tasks.transports.ssh_stream import SLOWEST, STALLED, complaint, instruct
 from tasks.transports.ssh_wire import Wire
 
@@ -63,7 +63,8 @@ def _maps(wire: Wire, whose: Whose, tried: str) -> tuple[str, str, str]:
             raise TargetError(tried, f"its list of mappings has {len(out)} bytes and no end", "look at it by hand")
     if error := complaint(wire, _TOLD, tried):
         raise error
-    machine, program, maps = bytes(out).split(b"\n", 2)
+    with understood(tried):
+        machine, program, maps = bytes(out).split(b"\n", 2)
     return machine.decode("ascii", "replace"), program.decode("utf-8", "surrogateescape"), maps.decode(errors="replace")
 
 
@@ -83,6 +84,7 @@ def _copied(wire: Wire, head: bytes, known: list[Region], into: BinaryIO, tried:
     told = {key.decode(): value.decode() for key, value in _TOLD.findall(bytes(wire.errors))}
     if size != wanted or told.get("after") != body.hexdigest():
         raise TargetError(tried, f"{size} of {wanted} bytes arrived as they were read there", "try again")
-    unread = wanted // PAGE - int(told.get("whole", "0"))
+    with understood(tried):
+        unread = wanted // PAGE - int(told.get("whole", "0"))
     cut = any(region.take < region.size and not region.why for region in known)
     return Fetched(len(head) + size, digest.hexdigest(), cut, gaps(known, unread))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import paramiko
@@ -172,7 +173,8 @@ class Session:
             self._until(f"{nonce} BEGIN\n".encode(), deadline)
             body = self._until(f"\n{nonce} END ".encode(), deadline)
             status, _, reason = self._until(f"\n{nonce} DONE\n".encode(), deadline).partition(b"\n")
-            return Answer(int(status), body, reason.decode("utf-8", "replace").strip())
+            with understood(f"{verb} on {self._where}"):
+                return Answer(int(status), body, reason.decode("utf-8", "replace").strip())
         except BaseException:
             self.close()  # half an answer stands on the wire: nothing after it would be understood
             raise
@@ -191,6 +193,20 @@ class Session:
                 raise TargetError(f"listen to {self._where}", f"{len(buffer)} bytes and no end", "look at it by hand")
         self._rest = bytes(buffer[at + len(mark) :])
         return bytes(buffer[:at])
+
+
+@contextlib.contextmanager
+def understood(tried: str) -> Iterator[None]:
+    """Read the fields of an answer within. Whoever owns a host owns its tools, and may have them say anything.
+
+    Raises:
+        TargetError: a number is none, or a field is missing.
+    """
+    try:
+        yield
+    except (ValueError, IndexError):
+        do = "are its tools its own? look at its disk from another system"
+        raise TargetError(tried, "the host's answer makes no sense", do) from None
 
 
 def said_no(answer: Answer, tried: str) -> TargetError | Refused:

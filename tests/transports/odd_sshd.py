@@ -43,7 +43,8 @@ class _Everybody(paramiko.ServerInterface):
         self.over.wait(0.05)  # paramiko says yes to the command only after the call that started this thread
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             self.behave(channel, self.over)
-        channel.close()
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            channel.close()
 
 
 @contextlib.contextmanager

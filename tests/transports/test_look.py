@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -28,6 +31,8 @@ pytestmark = pytest.mark.skipif(
     not all(shutil.which(words[0]) for words in SHELLS.values()), reason="needs dash, bash and busybox"
 )
 GARBAGE = "\x1b[31m\udcff\udc80é\n==> x <==\t' \" $(x) `x` \\n"
+# What look.sh starts to see below a mount over /proc.
+HELPER = ("sleep", "240")
 MEMFD = """
 import os, sys
 fd = os.memfd_create("quiet\\x1b[1m")
@@ -153,11 +158,42 @@ def test_hidden_by_a_mount(tmp_path, sleeper):
     cover = f'mount --bind "{tmp_path}/empty" /proc/{child.pid} && exec "$@"'
     for name in SHELLS:
         ask = asker(name, tmp_path, ["unshare", "-m", "--propagation", "private", "sh", "-c", cover, "sh"])
-        seen = {p.pid: p for p in ssh_look.processes(ask)}[child.pid]
+        everyone = ssh_look.processes(ask)
+        seen = {p.pid: p for p in everyone}[child.pid]
         assert f"mounted over /proc/{child.pid}" in seen.hidden, name
+        assert not [p for p in everyone if p.cmdline == HELPER], (
+            f"{name}: our own helper is told as a process of the host's"
+        )
         assert (seen.exe, seen.sha256) == (str(tmp_path / "secret"), digest(tmp_path / "secret"))
         assert b"secret" in ssh_look.details(ask, child.pid)["cmdline"]
         assert not [u for u in ssh_look.blind(ask) if "mount over /proc" in u.what]
+
+
+@root_only
+def test_an_ended_helper_is_no_empty_host(tmp_path, sleeper):
+    """Whoever kills what looks below the mount gets no list without processes accepted: the look says that it failed, and why."""
+    child, over = sleeper(tmp_path / "secret"), threading.Event()
+    (tmp_path / "empty").mkdir()
+    cover = f'mount --bind "{tmp_path}/empty" /proc/{child.pid} && exec "$@"'
+    ask = asker("dash", tmp_path, ["unshare", "-m", "--propagation", "private", "sh", "-c", cover, "sh"])
+
+    def fight_back():
+        while not over.wait(0.01):
+            with contextlib.suppress(psutil.Error):
+                helpers = [p for p in psutil.Process().children(recursive=True) if p.cmdline() == [*HELPER]]
+                # Not before it is looked through: without a helper the covered process is told as one that nobody can read.
+                over.wait(0.08)
+                for process in helpers:
+                    process.kill()
+
+    with ThreadPoolExecutor(1) as pool:
+        fighting = pool.submit(fight_back)
+        try:
+            with pytest.raises(TargetError, match="ended by somebody else"):
+                [ssh_look.processes(ask) for _ in range(20)]  # the first time, unless this machine is very busy
+        finally:
+            over.set()
+        fighting.result(10)
 
 
 @pytest.mark.parametrize("name", ["dash", "bash"])

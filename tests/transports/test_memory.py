@@ -161,3 +161,18 @@ def test_what_is_taken_of_which_mapping() -> None:
         "[vvar]": 0,
     }
     assert len(core_header(regions(MAPS, 1 << 20), "x86_64")) == PAGE
+
+
+def test_a_huge_empty_mapping_hides_nothing() -> None:
+    """Terabytes that were only reserved, at the lowest address: the heap behind them still has its place under the limit."""
+    maps = "10000-f0000010000 rw-p 00000000 00:00 0\n7f0000000000-7f0000002000 rw-p 00000000 00:00 0 [heap]\n"
+    assert [r.take for r in regions(maps, 3 * PAGE)] == [PAGE, 2 * PAGE]
+
+
+def test_a_list_that_lies_does_not_lift_the_limit() -> None:
+    """One address told twice, an end before its start, numbers that are none: never more than the limit, and never an error."""
+    lies = "1000-2000 rw-p 0 0 0\n" * 99 + "1000-ffff0000 rw-p 0 0 0\n5000-3000 rw-p 0 0 0\nzz-1 rw-p 0 0 0\n"
+    lies += f"{'f' * 30}-1 rw-p 0 0 0\n"
+    taken = regions(lies, 200 * PAGE)
+    assert sum(r.take for r in taken) == 200 * PAGE
+    assert core_header(taken, "x86_64")

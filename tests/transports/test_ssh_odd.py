@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import re
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 from tasks.model import TargetError, Unreachable
 from tasks.settings import Host
 from tasks.transports import ssh, ssh_session, ssh_text
+from tasks.transports.ssh_hands import SshHands
 from tasks.transports.ssh_session import Session, started
 from tests.transports.odd_sshd import listening, never, odd
+from tests.transports.ways import NOWHERE
 
 pytestmark = pytest.mark.lab
 READY = f"{ssh_text.READY}\n".encode()
@@ -134,6 +139,57 @@ def test_what_is_no_shell(junk):
             started(ssh.transport_of(client), host, lambda _: "x", ("session.sh",), "obey")
         assert junk[:8].decode() in str(caught.value)
         assert len(str(caught.value)) < 1500
+
+
+def liar(body, end=b"0", errors=b""):
+    """A host whose shell is somebody else's: it speaks our frame, and says the same to every question."""
+
+    def behave(channel, over):
+        channel.sendall(READY)
+        script = b""
+        while (match := re.search(rb"\n(obey|obey_once)\n", script)) is None:
+            script += channel.recv(65536)
+        rest = script[match.end() :]
+        if match[1] == b"obey_once":
+            channel.sendall(body)
+            channel.sendall_stderr(errors)
+            channel.send_exit_status(0)
+            return
+        while not over.is_set():
+            for nonce in re.findall(rb"^([0-9a-f]{32}) \w+ \d+$", rest, re.MULTILINE):
+                channel.sendall(
+                    nonce + b" BEGIN\n" + body + b"\n" + nonce + b" END " + end + b"\n\n" + nonce + b" DONE\n"
+                )
+            rest = channel.recv(65536)
+
+    return behave
+
+
+LOOKS = {
+    "stat": lambda hands: hands.stat("/etc/passwd"),
+    "sha256": lambda hands: hands.sha256("/etc/passwd"),
+    "memory": lambda hands: hands.memory(7, 1.0, io.BytesIO(), 1 << 20),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize(
+    ("body", "end", "errors"),
+    [
+        (b"rubbish", b"0", b""),
+        (b"1 2 3\n../../x", b"0", b""),
+        (b"x86_64\n/bin/x\nzz-yy rw-p 0 0 0 /x", b"0", b"whole abc\nafter 12\n"),
+        (b"\xff" * 7, b"none", b"\x1b[2J"),
+    ],
+)
+def test_an_answer_that_makes_no_sense(look, body, end, errors):
+    """A lie in the right frame costs one question, said in plain words; it is no fault of the runner's that ends a whole step."""
+    with (
+        odd(liar(body, end, errors)) as host,
+        closing(SshHands(replace(host, password="x"), NOWHERE, lambda _: "x")) as hands,pytest.raises(TargetError) as caught
+    ):
+        LOOKS[look](hands)
+    assert "\x1b" not in str(caught.value)
 
 
 def test_escapes_of_a_host_reach_no_terminal():

@@ -60,10 +60,12 @@ uncover() {
         tries=$((tries + 1))
         sleep 0.02
     done
-    [ "$P" != /proc ] && rec uncovered
+    [ "$P" != /proc ] && rec "uncovered $HELPER"
 }
 unsee() {
     [ -n "$HELPER" ] || return 0
+    # Whoever ended the helper meanwhile took what we looked through away: an empty /proc is no look.
+    [ -e "$P/stat" ] || rec ended
     kill "$HELPER" 2>/dev/null
     wait "$HELPER" 2>/dev/null
     HELPER=

@@ -160,6 +160,7 @@ class TriageRule:
 
     collectors: tuple[str, ...] = (
         "connections", "processes", "autostarts", "files", "modules", "privileges", "packages", "logins", "logs", "drivers",
+        "events",
     )  # fmt: skip
     samples: Count = 3
     window: Seconds = 6.0

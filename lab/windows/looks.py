@@ -125,7 +125,35 @@ class Looks:
             row["at"] = self.host.born - row.pop("ago", 0.0)
             row["record"] = number + 1
             row["fields"] = [list(pair) for pair in row.get("fields", [])]
-        return rows
+        return rows + self._our_events()
+
+    def _our_events(self) -> list[Row]:
+        """What the host logs of ourselves: script blocks and the process, when those logs are on."""
+        at, look = time.time() - 1, frame.shipped("look").decode()
+        shared, section = (
+            look.split("$shared = {")[1].split("\n}\n")[0],
+            look.split("$sections['drivers'] = {")[1].split("\n}\n")[0],
+        )
+        logged = (
+            look[:4000],
+            frame.shipped("quarantine").decode()[:4000],
+            f"{shared}\n\n& {{{section}\n}} $args[0]"[:4000],
+        )
+        line = "powershell.exe " + " ".join(frame.bootstrap())
+        blocks = [
+            {
+                "log": "Microsoft-Windows-PowerShell/Operational",
+                "id": 4104,
+                "at": at,
+                "record": 900 + n,
+                "fields": [["ScriptBlockText", text]],
+            }
+            for n, text in enumerate(logged)
+        ]
+        return [
+            *blocks,
+            {"log": "Security", "id": 4688, "at": at, "record": 990, "fields": [["CommandLine", line[:4000]]]},
+        ]
 
     def _modules(self, data: Row) -> list[Row]:
         beacon = self.host.scenario.beacon

@@ -15,7 +15,7 @@ import zlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from tasks.model import TargetError, Unreachable, inert
 from tasks.transports.winrm import Client
@@ -77,13 +77,62 @@ def fetch(client: Client, path: str, target: Path, limit: int = WHOLE) -> FileTh
     there = stat(client, path, limit)
     part = target.with_name(target.name + ".part")
     with _reopened(part, there.hashed) as file:
-        _filled(client, there, file)
+        try:
+            _filled(client, there, file)
+        finally:
+            file.flush()
+            os.fsync(file.fileno())
     if _sha256(part) != there.sha256:
         part.unlink()
         seen = "the copy's hash is not the host's: the file changes while it is read"
         raise TargetError(f"copy {inert(path)} from {client.host.name}", seen, "try again")
     part.replace(target)
     return there
+
+
+def stream(client: Client, path: str, into: BinaryIO, limit: int = WHOLE) -> FileThere:
+    """Append a file, or its first `limit` bytes, to an open file; after a break it goes on from what is there.
+
+    Nothing of it is kept in memory. What stands in `into` afterwards has the hash that the host took.
+
+    Raises:
+        TargetError: it changed while it was copied, or came damaged; then what was written is not the file.
+        Unreachable: the connection broke again and again.
+    """
+    there = stat(client, path, limit)
+    counted = _Counted(into)
+    _filled(client, there, counted)
+    if counted.digest.hexdigest() != there.sha256:
+        seen = "the copy's hash is not the host's: the file changes while it is read"
+        raise TargetError(f"copy {inert(path)} from {client.host.name}", seen, "try again")
+    return there
+
+
+class _Counted:
+    """A file of which we only know what we ourselves append."""
+
+    def __init__(self, into: BinaryIO) -> None:
+        self._into, self._at, self.digest = into, 0, hashlib.sha256()
+
+    def tell(self) -> int:
+        return self._at
+
+    def write(self, piece: bytes) -> int:
+        self._into.write(piece)
+        self.digest.update(piece)
+        self._at += len(piece)
+        return len(piece)
+
+    def flush(self) -> None:
+        self._into.flush()
+
+
+class _Growing(Protocol):
+    """What pieces are appended to."""
+
+    def tell(self) -> int: ...
+    def write(self, piece: bytes, /) -> int: ...
+    def flush(self) -> None: ...
 
 
 def _reopened(part: Path, size: int) -> BinaryIO:
@@ -93,7 +142,7 @@ def _reopened(part: Path, size: int) -> BinaryIO:
     return part.open("ab")
 
 
-def _filled(client: Client, there: FileThere, file: BinaryIO) -> None:
+def _filled(client: Client, there: FileThere, file: _Growing) -> None:
     """Append what is missing; after a break go on from what is whole."""
     idle = 0
     while (start := file.tell()) < there.hashed:
@@ -110,7 +159,7 @@ def _filled(client: Client, there: FileThere, file: BinaryIO) -> None:
                 raise TargetError(f"copy {inert(there.path)}", seen, "it was cut there meanwhile: try again")
 
 
-def _asked(client: Client, there: FileThere, file: BinaryIO) -> None:
+def _asked(client: Client, there: FileThere, file: _Growing) -> None:
     """One long command; each piece is on the disk when the next one comes."""
 
     def keep(line: bytes) -> None:
@@ -122,10 +171,7 @@ def _asked(client: Client, there: FileThere, file: BinaryIO) -> None:
 
     left = there.hashed - file.tell()
     arguments = _json(path=there.path, offset=file.tell(), limit=left)
-    try:
-        client.stream_script(shipped("chunks"), arguments, LEAST + left / SLOWEST, keep)
-    finally:
-        os.fsync(file.fileno())
+    client.stream_script(shipped("chunks"), arguments, LEAST + left / SLOWEST, keep)
 
 
 def _piece(line: bytes, path: str) -> bytes:

@@ -54,6 +54,20 @@ def packed(script: bytes, data: bytes) -> bytes:
     return b"".join(base64.b64encode(gzip.compress(part, 9, mtime=0)) + b"\n" for part in (script, data))
 
 
+@cache
+def _lines() -> frozenset[str]:
+    """Every line of every shipped script, and those with which look.ps1 joins its parts."""
+    texts = [path.read_text("ascii") for path in files("tasks.transports").iterdir() if path.name.endswith(".ps1")]
+    glue = {"& { param($want)", "} $args[0]", ""}
+    return frozenset(line.strip() for text in texts for line in text.splitlines()) | glue
+
+
+def is_ours(script: str) -> bool:
+    """Is a script that Windows logged one of ours? Each of its lines is one of our own; the last may be cut off."""
+    *whole, last = [line.strip() for line in script.splitlines()] or [""]
+    return all(line in _lines() for line in whole) and any(line.startswith(last) for line in _lines())
+
+
 def framed(answer: bytes) -> bytes:
     """`answer` as the bootstrap prints it."""
     lines = base64.encodebytes(gzip.compress(answer, 6, mtime=0)).replace(b"\n", b"\r\n")

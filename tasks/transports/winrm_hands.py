@@ -32,6 +32,8 @@ EACH = 30.0
 WHOLE = 300.0
 SIGNATURES = 120.0
 HASHED = 256 << 20
+# A file that was looked at so many seconds ago may be another by now.
+FRESH = 60.0
 
 
 class WinrmHands:
@@ -48,6 +50,8 @@ class WinrmHands:
         self._preflight: Preflight | None = None
         self._blocked: Blocked | None = None
         self._signed: dict[str, Signed] = {}
+        self._signed_at = 0.0
+        self._missed: list[Unseen] = []
 
     def close(self) -> None:
         """Let go of the connections; the next verb opens them anew."""
@@ -90,10 +94,17 @@ class WinrmHands:
         return [Unseen(what, why) for what, why in lacks.items() if why]
 
     def connections(self) -> Sequence[Connection]:
-        """One sample of every TCP and UDP socket, v4 and v6."""
-        if self._told() is None:
+        """One sample of every TCP and UDP socket, v4 and v6.
+
+        Raises:
+            TargetError: the host cannot tell; that is not "no socket".
+        """
+        found = self._seen("connections")
+        if found is None:
             return winrm_console.connections(self._client, time.time())
-        return winrm_read.connections(self._look("connections"))
+        sockets = winrm_read.connections(found)
+        self._told_all("connections", found)
+        return sockets
 
     def watch(self, remote: Remote, seconds: float) -> Sequence[Connection]:
         """Only wait: a look here takes longer than a short connect. The samples before and after show what stands."""
@@ -102,9 +113,10 @@ class WinrmHands:
 
     def processes(self, pids: Sequence[int] | None = None) -> Sequence[Process]:
         """All processes (or these), with the hashes of their files."""
-        if self._told() is None:
+        found = self._seen("processes")
+        if found is None:
             return [p for p in winrm_console.processes(self._client) if pids is None or p.pid in pids]
-        found = self._look("processes")
+        self._told_all("processes", found)
         if pids is not None:
             found.rows["processes"] = [row for row in found.rows["processes"] if row.get("pid") in pids]
         self._sign(str(row.get("exe") or "") for row in found.rows.get("processes", []))
@@ -116,9 +128,9 @@ class WinrmHands:
 
     def files(self, since: float) -> tuple[Sequence[FileSeen], Sequence[Unseen]]:
         """Programs and hidden files in folders that users may write, changed after `since`."""
-        if self._told() is None:
+        found = self._seen("files", since=since)
+        if found is None:
             return (), ()
-        found = self._look("files", since=since)
         unseen = self._sign(str(row.get("path") or "") for row in found.rows.get("files", []))
         return winrm_read.files(found, self._signed), [*found.unseen, *unseen]
 
@@ -128,14 +140,17 @@ class WinrmHands:
 
     def windows(self, since: float, pids: Sequence[int]) -> tuple[Windows | None, Sequence[Unseen]]:
         """Services, tasks, registry, subscriptions, drivers, events, and the suspects' modules; each section in its own time."""
-        told = self._told()
-        if told is None:
+        found, told = (
+            self._seen(*winrm_read.SYSTEM, "modules", "phantom", since=since, pids=list(pids)),
+            self._preflight,
+        )
+        if found is None or told is None:
             return Windows(winrm_console.PREFLIGHT), ()
-        found = self._look(*winrm_read.SYSTEM, "modules", "phantom", since=since, pids=list(pids))
         phantom = [int(row["pid"]) for row in found.rows.get("phantom", []) if isinstance(row.get("pid"), int)]
         unseen = self._sign(winrm_read.named(found))
         result = winrm_read.windows(found, told, tuple(self._signed.values()), phantom)
-        return result, [*found.unseen, *unseen]
+        missed, self._missed = [*self._missed, *found.unseen, *unseen], []
+        return result, missed
 
     def details(self, pid: int) -> dict[str, bytes]:
         """The process's row, its modules and what is known of its file, as JSON texts."""
@@ -159,8 +174,7 @@ class WinrmHands:
 
     def sha256(self, path: str) -> str:
         """The SHA-256 as the host takes it."""
-        there = winrm_files.stat(self._client, path)
-        return there.sha256
+        return winrm_files.stat(self._client, path).sha256
 
     def read(self, path: str, limit: int) -> bytes:
         """The first `limit` bytes of a file."""
@@ -171,10 +185,7 @@ class WinrmHands:
 
     def fetch(self, path: str, into: BinaryIO, limit: int) -> Fetched:
         """Copy a file in checked pieces, resumed after a break."""
-        with TemporaryDirectory() as folder:
-            target = Path(folder) / "copy"
-            there = winrm_files.fetch(self._client, path, target, limit)
-            into.write(target.read_bytes())
+        there = winrm_files.stream(self._client, path, into, limit)
         return Fetched(there.hashed, there.sha256, there.hashed < there.size)
 
     def replace(self, path: str, data: bytes, expect_sha256: str) -> None:
@@ -227,12 +238,29 @@ class WinrmHands:
 
     def _told(self) -> Preflight | None:
         """What Windows this is; None when no script of ours can run there."""
-        if self._preflight is None and self._blocked is None:
-            try:
-                self._preflight = winrm_read.preflight(self._look("preflight"))
-            except Blocked as error:
-                self._blocked = error
+        if self._preflight is None:
+            self._seen()
         return self._preflight
+
+    def _seen(self, *names: str, since: float = 0.0, pids: Sequence[int] = ()) -> Sections | None:
+        """Look; the first time also at what Windows this is, in the same run. None when no script of ours can run there."""
+        if self._blocked is not None:
+            return None
+        first = () if self._preflight else ("preflight",)
+        try:
+            found = self._look(*first, *names, since=since, pids=pids)
+        except Blocked as error:
+            self._blocked = error
+            return None
+        if first:
+            self._preflight = winrm_read.preflight(found)
+        return found
+
+    def _told_all(self, name: str, found: Sections) -> None:
+        """What of a section could not be seen is told with the rest; TargetError when nothing of it was seen."""
+        self._missed += found.unseen
+        if found.unseen and not found.rows.get(name):
+            raise TargetError(f"look at {name} of {self.host.name}", found.unseen[0].why, "look at the host by hand")
 
     def _look(self, *names: str, since: float = 0.0, pids: Sequence[int] = ()) -> Sections:
         arguments = {"sections": list(names), "seconds": EACH, "since": since, "pids": list(pids)}
@@ -242,7 +270,9 @@ class WinrmHands:
         return self._client.run_script(shipped(name), json.dumps(arguments).encode(), timeout)
 
     def _sign(self, paths: Iterable[str]) -> Sequence[Unseen]:
-        """Look at those files that were not looked at yet; what could not be looked at."""
+        """Look at those files that were not looked at yet, or too long ago; what could not be looked at."""
+        if time.monotonic() - self._signed_at > FRESH:
+            self._signed, self._signed_at = {}, time.monotonic()
         new = [path for path in winrm_read.unique(paths) if path not in self._signed]
         if not new:
             return ()

@@ -344,7 +344,7 @@ $sections['events'] = { param($want)
                 $fields = @()
                 foreach ($d in $doc.GetElementsByTagName('Data')) {
                     $value = "$($d.InnerText)"
-                    if ($value.Length -gt 2000) { $value = $value.Substring(0, 2000) }
+                    if ($value.Length -gt 4000) { $value = $value.Substring(0, 4000) }
                     $fields += ,@("$($d.GetAttribute('Name'))", $value)
                 }
                 @{ log = $log; id = [int]$e.Id; at = ConvertTo-Epoch $e.TimeCreated; record = [long]$e.RecordId; fields = $fields }

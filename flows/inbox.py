@@ -4,7 +4,8 @@ One file, SITE/.hemostat/inbox.db. The journal is the truth of what was done, th
 
 Two alerts are the same event when source, event id, host and remote are the same: the second one changes nothing but the last time.
 Else alerts of one host, remote and signature fold into one incident, while that is open and for `duplicate_hours` after it closed; but
-not if another playbook answers, or their sender may do more or less. Any other alert opens an incident, linked to the last of its host.
+not if another playbook answers, their sender may do more or less, or the block's time is over. Any other alert opens an incident, linked
+to the last of its host.
 """
 
 from __future__ import annotations
@@ -114,6 +115,12 @@ class Inbox(Ledger):
         at = self.clock().timestamp() if closed else None
         with self._change() as db:
             db.execute("UPDATE incident SET closed = ? WHERE id = ? AND (closed IS NULL) = ?", (at, incident, closed))
+
+    def part(self, incident: str) -> None:
+        """Its block comes to its end: from now on an alert like its own is news, and opens an incident that blocks anew."""
+        with self._change() as db:
+            db.execute("UPDATE incident SET fold = '' WHERE id = ?", (incident,))
+            db.execute("DELETE FROM event WHERE incident = ?", (incident,))
 
     # --- orders ------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +24,14 @@ PAUSE_AT_MOST = 60.0
 
 @dataclass(slots=True)
 class Expiry:
-    """Ends blocks, as `hemostat expire` does, but reads a journal again only when it has changed or holds a timed block."""
+    """Ends blocks, as `hemostat expire` does, but reads a journal again only when it has changed or holds a timed block.
+
+    Args:
+        ending: is told of the incident before its block ends.
+    """
 
     reports: Path
+    ending: Callable[[str], None] = lambda _: None
     troubles: dict[str, str] = field(default_factory=dict)
     _quiet: dict[Path, int] = field(default_factory=dict)
 
@@ -46,6 +52,7 @@ class Expiry:
         if not timed(state):
             self._quiet[folder] = mark
         elif expire.due(state, now):
+            self.ending(folder.name)
             with reopened(folder) as case:
                 expire.run(case, now)
 

@@ -80,7 +80,7 @@ def _serve(asked: Asked, serve: Serve, listener: socket.socket, out: Console) ->
     server = Server(home / "prefect") if asked.prefect else None
     inbox = Inbox(home / "inbox.db", serve.duplicate_hours)
     worker = Worker(asked.folder, asked.reports, inbox, server)
-    keeper = Keeper(inbox, Expiry(asked.reports), server)
+    keeper = Keeper(inbox, Expiry(asked.reports, inbox.part), server)
     context = Context(asked.folder, asked.reports, serve, inbox, worker)
     worker.subscribe(lambda event, folder: _say(out, event, folder))
     notifier = Notifier(asked.reports, Outbox(inbox.path), serve, _url(serve, listener))

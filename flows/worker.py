@@ -107,9 +107,10 @@ class Worker:
         self._put(incident, host)
 
     def alerted_again(self, incident: str) -> None:
-        """One more alert has been counted there. It matters only where the block has not reached its device."""
+        """One more alert has been counted there. It matters where the block has not reached its device, or somebody took it all away."""
         if incident in self._unreached:
             self._repeated.add(incident)
+        if incident in self._unreached or not self._is_open(incident):
             self._put(incident)
 
     def ordered(self, incident: str, kind: Kind) -> None:

@@ -151,7 +151,10 @@ def _told(request: Request, error: Exception) -> Response:
     who = _quiet(request)
     if isinstance(error, BrokenChain):
         return message(request, 409, "denied.broken", who, seen=str(error))
-    return message(request, 507 if isinstance(error, NoRoom) else 409, "denied.error", who, seen=str(error))
+    seen = (
+        (error.strerror or "") if isinstance(error, OSError) else str(error)
+    )  # a journal that another user owns, or is gone
+    return message(request, 507 if isinstance(error, NoRoom) else 409, "denied.error", who, seen=seen)
 
 
 class PageRoute(APIRoute):
@@ -163,7 +166,7 @@ class PageRoute(APIRoute):
         async def page(request: Request) -> Response:
             try:
                 return await answer(request)
-            except (NotLoggedIn, TooMany, Denied, RequestValidationError, HemostatError) as error:
+            except (NotLoggedIn, TooMany, Denied, RequestValidationError, HemostatError, OSError) as error:
                 return await run_in_threadpool(_told, request, error)
 
         return page

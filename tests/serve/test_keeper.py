@@ -42,6 +42,23 @@ def test_a_block_ends_when_its_time_is_over_whatever_else_lies_about(office: Off
     assert office.state(timed).standing == [] and office.state(forever).standing != []
 
 
+def test_a_beacon_that_comes_back_after_its_block_is_blocked_anew(office: Office) -> None:
+    """Counted as a duplicate of an incident whose block has ended, it would call home undisturbed for a day."""
+    office.write("playbooks/beacon.yaml", {"block": {"minutes": 1}})
+    desk = Desk(office)
+    desk.worker.start()
+    first = desk.alert(alert(1, rule="a", remote=31))
+    desk.rest(first)
+    assert desk.alert(alert(1, 1, rule="a", remote=31)) == first
+    Expiry(office.reports, desk.inbox.part).run(datetime.now(UTC) + timedelta(seconds=90))
+    assert not _denied(office)[31]
+    second = desk.alert(alert(1, rule="a", remote=31))
+    assert second != first and desk.rest(second).standing
+    assert _denied(office)[31]
+    desk.worker.stop(10)
+    desk.inbox.close()
+
+
 def test_an_incident_without_a_timed_block_is_not_read_again(office: Office) -> None:
     """A minute later there is nothing to do with a thousand journals that have not changed."""
     desk = Desk(office)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -229,6 +230,16 @@ def test_an_incident_that_was_taken_away_kills_no_lane(desk: Desk, office: Offic
     assert desk.worker.alive
     incident = desk.alert(alert(1, rule="g", remote=42))
     desk.until(incident, lambda s: s.done(Step.BLOCK))
+
+
+def test_an_incident_that_was_taken_away_begins_anew_when_its_alert_comes_again(desk: Desk, office: Office) -> None:
+    """A count on an incident that nobody can open is an alert lost."""
+    incident = desk.alert(alert(2, rule="t", remote=43))
+    desk.rest(incident)
+    shutil.rmtree(office.reports / incident)
+    assert desk.alert(alert(2, 1, rule="t", remote=43)) == incident
+    desk.until(incident, lambda s: s.done(Step.BLOCK))
+    assert [r.data["count"] for r in desk.rest(incident).records if r.kind == "alerts"] == [2]
 
 
 def test_what_the_inbox_knows_comes_into_the_journal(desk: Desk) -> None:

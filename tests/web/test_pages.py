@@ -110,6 +110,14 @@ def test_a_damaged_incident_is_shown_as_such(reader: Reader) -> None:
     assert "do not resume this incident" in said.text
 
 
+def test_a_journal_that_cannot_be_opened_is_told(reader: Reader, tmp_path: Path) -> None:
+    """As one that root wrote, or that somebody takes away at this moment: a plain page, and no traceback in the log."""
+    (tmp_path / "reports").unlink()
+    (tmp_path / "reports" / "odd" / "journal.jsonl").mkdir(parents=True)
+    said = reader.log_in("vera").get("/incidents/odd")
+    assert said.status_code == 409 and "Is a directory" in said.text and str(tmp_path) not in said.text
+
+
 @pytest.mark.parametrize("name", ["none", "..", "%2e%2e", ".hidden", "a%2fb", "x" * 300, "a%00b"])
 def test_what_is_no_incident(reader: Reader, name: str) -> None:
     """No name leads out of the reports, and an unknown one is a plain page."""

@@ -37,7 +37,7 @@ class Shown:
     """What a run would find and do; `refused` is the guard's answer, empty if it would pass.
 
     `outcome` is how the block would end: refused, else as the first device that could not be blocked on, else done. `itself` are the
-    playbook's words on what is done on the host itself.
+    playbook's words on what is done on the host itself; `unseen` is why there is no verdict.
     """
 
     host: str
@@ -48,6 +48,7 @@ class Shown:
     devices: tuple[DevicePlan, ...]
     outcome: Outcome
     itself: tuple[str, ...] = ()
+    unseen: str = ""
 
 
 def plan(site: Site, request: Request) -> Shown:
@@ -56,10 +57,9 @@ def plan(site: Site, request: Request) -> Shown:
     devices = () if refused else tuple(_device(site, request, site.host(name)) for name in request.host.firewalls)
     itself = () if refused else tuple(_itself(request))
     outcome = Outcome.REFUSED if refused else _outcome(devices, request.playbook.block.on_host)
-    verdict = _verdict(site, request)
-    return Shown(
-        request.host.name, str(request.remote), request.playbook.name, refused, verdict, devices, outcome, itself
-    )
+    verdict, unseen = _verdict(site, request)
+    names = (request.host.name, str(request.remote), request.playbook.name)
+    return Shown(*names, refused, verdict, devices, outcome, itself, unseen)
 
 
 def _itself(request: Request) -> Iterator[str]:
@@ -87,13 +87,13 @@ def _refused(site: Site, request: Request) -> str:
     return ""
 
 
-def _verdict(site: Site, request: Request) -> Verdict | None:
+def _verdict(site: Site, request: Request) -> tuple[Verdict | None, str]:
     try:
         with closing(reach(request.host, site, resolve)) as hands:
             seen = to_remote(hands.connections(), request.remote)
-    except HemostatError:
-        return None
-    return decide.verdict(request.remote, seen, 1, site.policy, datetime.now(UTC).date())
+    except HemostatError as error:
+        return None, str(error)
+    return decide.verdict(request.remote, seen, 1, site.policy, datetime.now(UTC).date()), ""
 
 
 def _device(site: Site, request: Request, host: Host) -> DevicePlan:
@@ -120,7 +120,7 @@ def show(out: Console, shown: Shown) -> None:
     verdict = (
         f"{shown.verdict.decision}: {'; '.join(shown.verdict.reasons)}"
         if shown.verdict
-        else "the host could not be looked at"
+        else f"it could not be looked at: {shown.unseen}"
     )
     out.print(line(f"host: {verdict}"))
     for text in shown.itself:

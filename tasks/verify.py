@@ -86,10 +86,14 @@ def judged(case: Case, findings: Sequence[Finding]) -> Check:
     expected = f"no finding at or above {grave}"
     known = {_key(f) for f in case.state.findings}
     heavy = [f for f in findings if f.score >= grave]
-    # A login stays in the host's records, a line in its passwd: what was done about them is that nobody comes in so any more.
-    left = [f for f in heavy if _key(f) not in known or account.user_of(f) not in _locked(case)]
+    # A login stays in the host's records, a line in its passwd: what was done about them is that nobody comes in so any more. Who cannot be
+    # locked (root, our own login) can come in again: that is not clean, until a person has judged it. A line of the log is the past.
+    locked = [f for f in heavy if _key(f) in known and account.user_of(f) in _locked(case)]
+    past = [f for f in heavy if _key(f) in known and f.rule.startswith("log.")]
+    left = [f for f in heavy if f not in locked and f not in past]
     if not left:
-        told = f"; {len(heavy)} of users that are locked now" if heavy else ""
+        told = f"; {len(locked)} of users that are locked now" if locked else ""
+        told += f"; {len(past)} lines of the log that were there before" if past else ""
         return Check("triage again", expected, f"none; {len(findings) - len(heavy)} less sure ones{told}", Result.PASS)
     new = sum(_key(f) not in known for f in left)
     text = f"{len(left)} left ({new} of them new): " + "; ".join(f"{f.what} ({f.where})" for f in left[:3])
@@ -117,8 +121,9 @@ def _unseen(case: Case, phase: str) -> set[str]:
     return {re.sub(r"\d+", "N", f"{u['what']}: {u['why']}") for u in rows}
 
 
-def _key(finding: Finding) -> tuple[str, str]:
-    return finding.rule, finding.where
+def _key(finding: Finding) -> tuple[str, str, object]:
+    """The same finding at the second look. A login or a line of the log at another time is another one, wherever it stands."""
+    return finding.rule, finding.where, finding.facts.get("at")
 
 
 def _rules(case: Case) -> Iterator[tuple[str, Listing | HemostatError]]:
@@ -189,7 +194,7 @@ def _knocks(case: Case, name: str, seen: Listing | HemostatError) -> int:
 def _left(case: Case) -> list[str]:
     """Where the findings stand that triage showed as suspicious and no remedy answered for: a person must judge them."""
     acts = [a.action.facts for a in case.state.acts if a.step == Step.CLEANUP]
-    done, users = {a.get("path") for a in acts}, {a.get("user") for a in acts} - {None}
+    done, users = {a.get("path") for a in acts} - {None}, {a.get("user") for a in acts} - {None}
     killed = {a.action.facts.get("pid") for a in case.state.acts if a.action.kind in remedies.KILLS}
     loud = (
         f for f in case.state.findings if f.score >= case.playbook.triage.threshold and account.user_of(f) not in users
@@ -210,7 +215,7 @@ def _end(case: Case, checks: list[Check]) -> StepEnd:
             Step.VERIFY,
             Outcome.FAILED,
             f"{word}, {passed}: {said}",
-            "clean by hand or redo triage, collect and cleanup",
+            "clean by hand or redo triage, collect and cleanup; `--skip verify` says that you have judged what is left",
         )
     left, hidden = _left(case), len(_unseen(case, "again"))
     passed += f", {hidden} thing{'s' * (hidden != 1)} could not be seen" if hidden else ""

@@ -25,13 +25,20 @@ class Filter:
 
     def table(self, name: str) -> list[Json] | None:
         """What nft shows of the table inet `name`; None when there is none."""
-        ran = self.hands.run([self.nft, "-j", "list", "table", "inet", name])
-        return None if ran.status else nftables.objects(ran.out.decode())
+        shown = self._listed("-j", name)
+        return None if shown is None else nftables.objects(shown)
 
     def text(self, name: str) -> str:
         """The same table in nft's own words; empty when there is none."""
-        ran = self.hands.run([self.nft, "-y", "list", "table", "inet", name])
-        return "" if ran.status else ran.out.decode(errors="replace")
+        return self._listed("-y", name) or ""
+
+    def _listed(self, how: str, name: str) -> str | None:
+        """A refusal is no absence: an interrupted dump (EINTR) or a busy kernel must not read as "nothing of ours is there"."""
+        ran = self.hands.run([self.nft, how, "list", "table", "inet", name])
+        if ran.status and b"No such file or directory" in ran.err:
+            return None
+        _told(ran, f"read the host's table inet {name}")
+        return ran.out.decode(errors="replace")
 
     def load(self, ruleset: str) -> None:
         """One transaction for nft: all of it or nothing (nft(8), --file)."""

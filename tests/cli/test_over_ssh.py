@@ -97,3 +97,11 @@ def test_plan_sees_the_socket(site, servers):
     assert "held by process" in " ".join(said.json["verdict"]["reasons"])
     away = say("plan", "web", "--remote", "203.0.113.9", "--json", "--site", site)
     assert away.json["verdict"]["decision"] == "unsure", away.text
+
+
+def test_plan_says_why_it_could_not_look(site, servers):
+    """A key that was exchanged or a refused login stands in the plan, in the words of the run: "not looked" alone helps nobody."""
+    more, words = BAD["a port where nothing listens"]
+    write(site, servers("dash"), **more)
+    said = say("plan", "web", "--remote", "203.0.113.9", "--site", site)
+    assert words in " ".join(said.text.split()), said.text

@@ -186,7 +186,8 @@ def test_an_answer_that_makes_no_sense(look, body, end, errors):
     """A lie in the right frame costs one question, said in plain words; it is no fault of the runner's that ends a whole step."""
     with (
         odd(liar(body, end, errors)) as host,
-        closing(SshHands(replace(host, password="x"), NOWHERE, lambda _: "x")) as hands,pytest.raises(TargetError) as caught
+        closing(SshHands(replace(host, password="x"), NOWHERE, lambda _: "x")) as hands,
+        pytest.raises(TargetError) as caught,
     ):
         LOOKS[look](hands)
     assert "\x1b" not in str(caught.value)

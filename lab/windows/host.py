@@ -82,7 +82,9 @@ class Windows:
         self.drivers = [*base.drivers(), *self.scenario.drivers]
         self.groups: dict[str, Rules] = {}
         self.timers: dict[str, float] = {}
+        # Why rules of its firewall are not in force; what a section of a look answers instead of rows.
         self.off: tuple[str, ...] = ()
+        self.broken: dict[str, str] = {}
         self.parked: dict[str, str] = {}
         self.beacon: int = 0
         self._died = 0.0

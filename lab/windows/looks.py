@@ -17,6 +17,7 @@ from lab.windows.link import Link
 from lab.windows.scenario import File
 from lab.wsman import Failed, Pipes, Shell
 from tasks.transports import winrm_frame as frame
+from tasks.windows.columns import width
 from tasks.windows.paths import plain
 
 Row = dict[str, Any]
@@ -53,6 +54,8 @@ class Looks:
     def _section(self, name: str, data: Row) -> Row:
         if name not in self.sections:
             return {"rows": [], "error": "there is no such section", "seconds": 0.0}
+        if name in self.host.broken:
+            return {"rows": [], "error": self.host.broken[name], "seconds": 30.0}
         with self.host.lock:
             self.host.tick()
             return {"rows": self.sections[name](data), "error": "", "seconds": 0.01}
@@ -240,10 +243,7 @@ class Looks:
         widths = (25, 8, 16, 11, 12, 15, 50, 12, 72)
         rule = " ".join("=" * width for width in widths)
         rows = [
-            " ".join(
-                cell[:w].rjust(w) if n in (1, 3, 4) else cell[:w].ljust(w)
-                for n, (cell, w) in enumerate(zip(row, widths, strict=True))
-            )
+            " ".join(_padded(cell, w, n in (1, 3, 4)) for n, (cell, w) in enumerate(zip(row, widths, strict=True)))
             for row in (
                 (p.name, str(p.pid), "Services", "0", "8 K", "Unknown", p.user, "0:00:00", "N/A")
                 for p in self.host.alive()
@@ -251,6 +251,17 @@ class Looks:
         ]
         pipes.out("\r\n".join(["", rule, *rows, ""]).encode("cp936" if shell.codepage == 936 else "utf-8", "replace"))
         return 0
+
+
+def _padded(text: str, cells: int, right: bool) -> str:
+    """A cell of that many console columns: a Chinese character takes two."""
+    kept = ""
+    for char in text:
+        if sum(map(width, kept + char)) > cells:
+            break
+        kept += char
+    blanks = " " * (cells - sum(map(width, kept)))
+    return blanks + kept if right else kept + blanks
 
 
 _NETSTAT = {"Listen": "LISTENING", "CloseWait": "CLOSE_WAIT", "Established": "ESTABLISHED", "SynSent": "SYN_SENT"}

@@ -138,6 +138,7 @@ class Wire(Protocol):
         self.until = time.monotonic() + host.timeout
         self.seen: requests.Response | None = None
         self.skew: float | None = None
+        self._worked = False
         auth = _auth(host)
         login: dict[str, Any] = {
             "username": host.username or None,
@@ -186,10 +187,20 @@ class Wire(Protocol):
 
     def _once(self, message: str) -> bytes:
         self.transport.read_timeout_sec = (self.host.timeout, self.operation_timeout_sec + self.host.timeout)  # type: ignore[assignment]
-        answer = super().send_message(message)
-        if b"Envelope" not in answer[:4096]:
-            raise NoWinrm
-        return answer
+        try:
+            answer = super().send_message(message)
+        except KeyError:  # pywinrm looks for a header that is not there
+            if self._headless():
+                raise requests.ConnectionError("the answer ended in its head") from None
+            raise
+        if b"Envelope" in answer[:4096]:
+            self._worked = True
+            return answer
+        raise requests.ConnectionError("the answer ended in its head") if self._headless() else NoWinrm
+
+    def _headless(self) -> bool:
+        """Was the last answer cut in its head? Python's http.client takes such a one for whole, with fewer headers and no body."""
+        return self._worked and self.seen is not None and not self.seen.headers.get("Content-Length")
 
     def _worth(self, error: Exception, sealed: bool) -> bool:
         """A host that never answered is told at once; so is a certificate that is not the right one."""

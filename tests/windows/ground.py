@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from flows import doors, runs
+from flows.launch import Launch, urgent
 from lab.windows.range import Range
 from lab.wsman import Faults
-from tasks.case import load_state
-from tasks.model import Mode
+from tasks.case import load_state, opened
+from tasks.model import Mode, Step
 from tasks.state import State
 
 PATIENCE = 10.0
@@ -40,6 +41,24 @@ def run(range_: Range, folder: Path) -> State:
     return load_state(folder / "incident")
 
 
+def looked(range_: Range, folder: Path) -> State:
+    """The same, up to the end of triage."""
+    known, requests = doors.by_alert(folder / "range" / "site", "suricata", range_.alert(), Mode.DRILL)
+    with opened(folder, known, replace(requests[0], id="incident")) as case:
+        launch = Launch(ask=lambda _plan: (True, "test"))
+        urgent(case, launch)
+        launch.turn(case, Step.TRIAGE)
+    return load_state(folder / "incident")
+
+
 def options(folder: Path) -> runs.Options:
     """Every question answered with yes, no Prefect."""
     return runs.Options(folder, True, False, False)
+
+
+def until(true: Callable[[], bool], seconds: float = 8.0) -> bool:
+    """Wait for it, so long at the most."""
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.05)
+    return true()

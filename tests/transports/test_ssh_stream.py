@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import os
+import shutil
 import socket
 import threading
 import time
@@ -278,3 +279,32 @@ def test_a_full_disk_leaves_the_old_file(servers, shell, tmp_path):
             hands.replace(file, os.urandom(100_000), hashlib.sha256(b"old").hexdigest())
         assert hands.run(["ls", "-A", str(tmp_path)]).out == b"file\n"
         assert hands.read(file, 10) == b"old"
+
+
+EXCHANGED = """#!/bin/sh
+if rm {folder}/armed 2>/dev/null; then
+    rm {folder}/file
+    echo another >{folder}/file
+fi
+exec {folder}/mv.real "$@"
+"""
+
+
+def test_a_file_that_is_exchanged_at_the_last_moment(servers, tmp_path):
+    """Between the hash and the rename the name becomes another file's, with the same inode number where a file system gives those out
+    again: that one goes back to its place, and the caller is told.
+    """
+    (tmp_path / "file").write_bytes(b"the threat\n")
+    (tmp_path / "mv").write_text(EXCHANGED.format(folder=tmp_path))
+    shutil.copy("/usr/bin/mv", tmp_path / "mv.real")
+    (tmp_path / "mv").chmod(0o755)
+    (tmp_path / "armed").touch()
+    with (
+        Server(servers("dash").folder.parent / "late", setup=f"mount --bind {tmp_path}/mv /usr/bin/mv") as server,
+        closing(SshHands(server.host(), NOWHERE, no_secret)) as hands,
+    ):
+        wanted = hashlib.sha256(b"the threat\n").hexdigest()
+        with pytest.raises(TargetError, match="another file was put in its place: it was put back"):
+            hands.move(str(tmp_path / "file"), str(tmp_path / "vault/file"), 0, wanted)
+    assert (tmp_path / "file").read_bytes() == b"another\n"
+    assert not list((tmp_path / "vault").iterdir())

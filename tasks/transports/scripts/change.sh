@@ -43,6 +43,18 @@ expect() {
     [ "$found" = "$2" ] || refuse 65 "its SHA-256 is $found: $3"
 }
 
+# hold FILE SHA256 WORDS: as expect, and descriptor 7 keeps the very file until the verb ends: no other one can get its inode's number
+# meanwhile. was becomes its identity.
+hold() {
+    if [ -L "$1" ] || [ ! -f "$1" ]; then
+        refuse 1 "it is no regular file"
+    fi
+    exec 7<"$1"
+    was=$(stat -L -c '%d %i' /proc/self/fd/7) || exit 1
+    found=$(on_file digest_of_content 1099511627776 3<&7) || exit 1
+    [ "$found" = "$2" ] || refuse 65 "its SHA-256 is $found: $3"
+}
+
 # verb_replace ROOT PATH SHA256 SUFFIX [CHUNK]...: a chunk is encoded once more, for it may hold zero bytes.
 verb_replace() {
     root=$1 target=$2 sha256=$3 suffix=$4
@@ -104,10 +116,10 @@ ${into:-/}" ] || refuse 65 "the way to it was changed meanwhile"
     if [ -e "$to" ] || [ -L "$to" ]; then
         refuse 1 "$target is there already: nothing was overwritten"
     fi
-    was=$(identity "$from") || exit 1
+    was=$(identity "$from") || exit 1 # nothing there: the system's own words
     [ "$(mount_of 5)" = "$(mount_of 6)" ] || refuse 1 "Invalid cross-device link"
     if [ -n "$sha256" ]; then
-        expect "$from" "$sha256" "it is no longer the file that triage saw; nothing was moved"
+        hold "$from" "$sha256" "it is no longer the file that triage saw; nothing was moved"
     fi
     [ "$(identity "$from")" = "$was" ] || refuse 65 "another file was put in its place: nothing was moved"
     mv -nT "$from" "$to" || exit 1
@@ -140,6 +152,9 @@ moved() {
     [ "$is" != "$was" ] || return 0
     [ "$(identity "$from" 2>/dev/null)" != "$was" ] || refuse 1 "$target is there already: nothing was overwritten"
     mv -nT "$to" "$from"
+    if [ -e "$to" ] || [ -L "$to" ]; then
+        refuse 65 "another file was put in its place, and a third one since: it stands at $target now"
+    fi
     refuse 65 "another file was put in its place: it was put back"
 }
 

@@ -2,6 +2,7 @@
 
 An urgent incident is taken only while fewer than AHEAD others work on its devices: so a device that does not answer holds AHEAD lanes
 and no more, and the lanes never queue up behind one lock. The device's own lock (tasks.transports.locks) stays what keeps them apart.
+While any wait, hosts take turns: a thousand incidents of one host do not stand before the first one of another.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ class Lane(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One incident that wants a lane. `rank` 0 goes before 1; `due` is monotonic seconds."""
+    """One incident that wants a lane. `rank` 0 goes before 1; `due` is monotonic seconds; `host` is whose it is, empty if unknown."""
 
     incident: str
     lane: Lane
     devices: tuple[str, ...] = ()
     rank: int = 0
     due: float = 0.0
+    host: str = ""
 
 
 class Lanes:
@@ -43,6 +45,7 @@ class Lanes:
         self._waiting: dict[str, Work] = {}
         self._busy: dict[str, Work] = {}
         self._devices: Counter[str] = Counter()
+        self._turns: dict[Lane, Counter[str]] = {lane: Counter() for lane in Lane}
         self._closed = False
 
     def put(self, work: Work) -> None:
@@ -90,13 +93,17 @@ class Lanes:
 
     def _begin(self, work: Work) -> None:
         del self._waiting[work.incident]
+        turns, now = self._turns[work.lane], time.monotonic()
+        turns[work.host] += 1
+        if not any(w.lane is work.lane and w.due <= now for w in self._waiting.values()):
+            turns.clear()
         self._busy[work.incident] = work
         self._devices.update(work.devices)
 
     def _next(self, lane: Lane) -> Work | None:
         now = time.monotonic()
         fits = [w for w in self._waiting.values() if w.lane is lane and w.due <= now and self._free(w)]
-        return min(fits, key=lambda w: w.rank, default=None)
+        return min(fits, key=lambda w: (w.rank, self._turns[lane][w.host]), default=None)
 
     def _free(self, work: Work) -> bool:
         return work.incident not in self._busy and all(self._devices[name] < AHEAD for name in work.devices)

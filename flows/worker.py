@@ -142,7 +142,8 @@ class Worker:
 
     def _put(self, incident: str, host: str = "", rank: int = 0, lane: Lane = Lane.URGENT, after: float = 0.0) -> None:
         due = time.monotonic() + after if after else 0.0
-        self.lanes.put(Work(incident, lane, self._devices(incident, host) if lane is Lane.URGENT else (), rank, due))
+        devices = self._devices(incident, host) if lane is Lane.URGENT else ()
+        self.lanes.put(Work(incident, lane, devices, rank, due, host))
 
     def _devices(self, incident: str, host: str) -> tuple[str, ...]:
         # A journal that cannot be read now names no host: without its devices, the incident only loses its place in their queues.
@@ -185,7 +186,7 @@ class Worker:
                 urgent(case, launch)
             going = going and launch.following(case) is not None
         if going:
-            self._put(name, lane=Lane.LATER)
+            self._put(name, case.incident.host, lane=Lane.LATER)
         else:
             self._settle(name, shown=False)
 

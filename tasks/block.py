@@ -109,7 +109,7 @@ def _may_act(case: Case) -> None:
 def _rule(case: Case, found: Verdict, looked: bool) -> Approval:
     """The playbook's word; but an alert of a sender that may only ask, and a remote that many hosts use, want a person's."""
     rule = decide.block_approval(case.playbook, found, looked)
-    many = len(neighbours.hosts_with(case.folder, case.incident.remote)) >= case.site.policy.widely_used
+    many = len(neighbours.hosts_with(case.folder, case.incident.remote, trusted=True)) >= case.site.policy.widely_used
     asks = case.incident.most == "ask" or (many and case.incident.mode is Mode.LIVE)
     return Approval.ASK if asks and rule is Approval.AUTO else rule
 

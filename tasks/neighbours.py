@@ -23,11 +23,17 @@ def others(folder: Path) -> Iterator[State]:
             continue
 
 
-def hosts_with(folder: Path, remote: Remote) -> list[str]:
-    """Hosts of other incidents with the same address. Reads first lines alone, for the block waits for it."""
+def hosts_with(folder: Path, remote: Remote, trusted: bool = False) -> list[str]:
+    """Hosts of other incidents with the same address. Reads first lines alone, for the block waits for it.
+
+    Args:
+        trusted: only incidents whose sender may act by itself. Else one that may not could name a remote for three hosts, and so have
+            everybody's block of it wait.
+    """
     met = (first_data(sibling / NAME) for sibling in incidents(folder.parent) if sibling != folder)
-    found = (data.get("incident", {}) for data in met)
-    return sorted({i["host"] for i in found if i.get("remote", {}).get("address") == str(remote.address)})
+    found = [data.get("incident", {}) for data in met]
+    same = [i for i in found if i.get("remote", {}).get("address") == str(remote.address)]
+    return sorted({i["host"] for i in same if not trusted or i.get("most", "playbook") == "playbook"})
 
 
 def wanting(folder: Path, act: Act, now: datetime) -> list[str]:

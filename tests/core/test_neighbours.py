@@ -16,7 +16,7 @@ from lab.range import Range
 from tasks import expire, neighbours, undo
 from tasks.case import Case, load_state, opened, reopened
 from tasks.journal import Journal
-from tasks.model import Approval, Mode, Outcome, Refused, Step
+from tasks.model import Approval, Mode, Most, Outcome, Refused, Step
 
 pytestmark = pytest.mark.lab
 LATER = timedelta(minutes=31)
@@ -115,8 +115,18 @@ def test_a_remote_that_many_hosts_met_waits_for_a_person(lab: Range, tmp_path: P
     assert Outcome.WAITING.finished is False
 
 
-def _copy_as(folder: Path, name: str, host: str) -> None:
+def test_a_sender_that_may_not_act_makes_no_block_wait(lab: Range, tmp_path: Path) -> None:
+    """Its word that three hosts met the remote would keep everybody else's sensor from blocking it."""
+    folder = blocked(lab, tmp_path, 0)
+    for number, most in enumerate(("open", "ask", "playbook")):
+        _copy_as(folder, f"20260101-00000{number}-dead", f"host-{number}", most)
+    assert neighbours.hosts_with(folder, lab.remote, trusted=True) == ["host-2"]
+    assert len(neighbours.hosts_with(folder, lab.remote)) == 3, "whoever approves is told of all"
+
+
+def _copy_as(folder: Path, name: str, host: str, most: Most = "playbook") -> None:
     """Another incident's journal with the same remote and another host."""
     state = load_state(folder)
+    incident = replace(state.incident, id=name, host=host, most=most)
     with closing(Journal(folder.parent / name)) as copy:
-        copy.append("incident.opened", incident=replace(state.incident, id=name, host=host), host={"name": host})
+        copy.append("incident.opened", incident=incident, host={"name": host})

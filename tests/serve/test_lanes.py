@@ -30,6 +30,18 @@ def test_new_alerts_go_before_what_was_left_over_and_in_their_order() -> None:
     assert taken(lanes) == ["a", "b", "old", "older"]
 
 
+def test_a_host_with_a_thousand_incidents_is_before_nobody() -> None:
+    """Whoever has a sensor tell a thousand things of one host would else keep every other host's block waiting."""
+    lanes = Lanes()
+    for number in range(1000):
+        lanes.put(Work(f"flood {number}", Lane.URGENT, host="loud"))
+    first = lanes.take(Lane.URGENT)
+    lanes.put(Work("one", Lane.URGENT, host="quiet"))
+    lanes.put(Work("other", Lane.URGENT, host="still"))
+    taken = [lanes.take(Lane.URGENT) for _ in range(4)]
+    assert first and [work and work.incident for work in taken] == ["one", "other", "flood 1", "flood 2"]
+
+
 def test_a_device_that_does_not_answer_holds_few_lanes() -> None:
     """Its third incident waits, and the one behind it, on another device, goes."""
     lanes = Lanes()

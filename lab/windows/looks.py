@@ -1,4 +1,4 @@
-"""Plays look.ps1, signed.ps1, stat.ps1, chunks.ps1 and two console tools over a simulated Windows. Looks only; changes nothing."""
+"""Plays look.ps1, signed.ps1, stat.ps1 and chunks.ps1 over a simulated Windows. Looks only; changes nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from lab.windows.link import Link
 from lab.windows.scenario import File
 from lab.wsman import Failed, Pipes, Shell
 from tasks.transports import winrm_frame as frame
-from tasks.windows.columns import width
 from tasks.windows.paths import plain
 
 Row = dict[str, Any]
@@ -33,7 +32,7 @@ class Looks:
         self.host, self.link, self.callers = host, link, callers
         self.sections: dict[str, Callable[[Row], list[Row]]] = {
             "preflight": self._preflight,
-            "connections": self._connections,
+            "connections": self.connections,
             "processes": self._processes,
             "services": lambda _: [_full(r, _SERVICE) for r in host.services.values()],
             "tasks": lambda _: [_full(r, _TASK) for r in host.tasks.values()],
@@ -69,7 +68,7 @@ class Looks:
             }
         ]  # fmt: skip
 
-    def _connections(self, _: Row) -> list[Row]:
+    def connections(self, _: Row) -> list[Row]:
         now = time.time()
         rows = [
             _listening(now, 135, 1004),
@@ -223,48 +222,7 @@ class Looks:
             raise Failed(f"Cannot find path '{path}' because it does not exist.")
         return stored
 
-    def netstat(self, shell: Shell, pipes: Pipes) -> int:
-        """`netstat -ano` in the console's language."""
-        chinese = shell.codepage == 936
-        head = (
-            "活动连接\r\n\r\n  协议  本地地址          外部地址        状态           PID"
-            if chinese
-            else "Active Connections\r\n"
-        )
-        rows = [
-            f"  TCP    {r['local']}:{r['local_port']}    {r['remote']}:{r['remote_port']}    {_NETSTAT[r['state']]}    {r['pid']}"
-            for r in self._connections({})
-        ]
-        pipes.out("\r\n".join(["", head, *rows, ""]).encode("cp936" if chinese else "utf-8"))
-        return 0
 
-    def tasklist(self, shell: Shell, pipes: Pipes) -> int:
-        """`tasklist /v`, its columns as wide as Windows makes them."""
-        widths = (25, 8, 16, 11, 12, 15, 50, 12, 72)
-        rule = " ".join("=" * width for width in widths)
-        rows = [
-            " ".join(_padded(cell, w, n in (1, 3, 4)) for n, (cell, w) in enumerate(zip(row, widths, strict=True)))
-            for row in (
-                (p.name, str(p.pid), "Services", "0", "8 K", "Unknown", p.user, "0:00:00", "N/A")
-                for p in self.host.alive()
-            )
-        ]
-        pipes.out("\r\n".join(["", rule, *rows, ""]).encode("cp936" if shell.codepage == 936 else "utf-8", "replace"))
-        return 0
-
-
-def _padded(text: str, cells: int, right: bool) -> str:
-    """A cell of that many console columns: a Chinese character takes two."""
-    kept = ""
-    for char in text:
-        if sum(map(width, kept + char)) > cells:
-            break
-        kept += char
-    blanks = " " * (cells - sum(map(width, kept)))
-    return blanks + kept if right else kept + blanks
-
-
-_NETSTAT = {"Listen": "LISTENING", "CloseWait": "CLOSE_WAIT", "Established": "ESTABLISHED", "SynSent": "SYN_SENT"}
 _SERVICE: Row = {
     "display": "",
     "type": "",

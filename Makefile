@@ -17,7 +17,7 @@ fast: .venv/ready
 
 # SIGKILL at every journal boundary, each on a range of its own: about 18 minutes. `make test` has one incident that dies 94 times.
 crash: .venv/ready
-	HEMOSTAT_CRASH=all $(BIN)/python -m pytest tests/crash $(ARGS)
+	HEMOSTAT_CRASH=all HEMOSTAT_BURST=all $(BIN)/python -m pytest tests/crash tests/serve/test_burst.py $(ARGS)
 
 check: .venv/ready
 	$(BIN)/ruff format --check .

@@ -31,6 +31,8 @@ __all__ = ["KINDS", "Entry", "Inbox", "Item", "Kind", "NoRoom", "Order", "Ticket
 
 # Events that were answered are forgotten so long after their incident closed and stopped to take duplicates.
 FORGET_AFTER = timedelta(days=30)
+# So many events of one incident are told apart; a sensor that sends more is counted, and fills no disk.
+TOLD_APART = 10_000
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS incident (
@@ -83,11 +85,19 @@ class Inbox(Ledger):
         )
         before = db.execute(known.format("host = ?"), (item.host, since)).fetchone()
         name = found[0] if found else self._open(db, item, before[0] if before else "", now)
-        new = db.execute("INSERT OR IGNORE INTO event VALUES (?, ?)", (item.event, name)).rowcount
+        new = self._event(db, item.event, name)
         (count,) = db.execute(
             "UPDATE incident SET count = count + ?, last = ? WHERE id = ? RETURNING count", (new, now.timestamp(), name)
         ).fetchone()
         return Ticket(name, f"/incidents/{name}", bool(found), count)
+
+    def _event(self, db: sqlite3.Connection, key: str, incident: str) -> int:
+        """Keep this event, unless the incident has it, or has enough of them; 1 for one that counts."""
+        (count,) = db.execute("SELECT count FROM incident WHERE id = ?", (incident,)).fetchone()
+        if count < TOLD_APART:
+            return db.execute("INSERT OR IGNORE INTO event VALUES (?, ?)", (key, incident)).rowcount
+        known = "SELECT 1 FROM event WHERE key = ? AND incident = ?"
+        return int(db.execute(known, (key, incident)).fetchone() is None)
 
     def _open(self, db: sqlite3.Connection, item: Item, linked: str, now: datetime) -> str:
         while db.execute("SELECT 1 FROM incident WHERE id = ?", (name := new_id(now),)).fetchone():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -44,6 +45,9 @@ from tasks.settings import Site
 
 # Seconds that steps under way have to end after the first signal; what is cut off goes on at the next start.
 DRAIN = 10.0
+# Files that may be open at once, where the system lets us choose. Usually 1024 are: whoever begins that many TLS handshakes, and ends
+# none, would leave none for a journal or a device.
+FILES = 16_384
 OPERATOR = "operator"
 
 
@@ -67,6 +71,7 @@ def run(asked: Asked, out: Console) -> int:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _at_once)
+    _more_files()
     site = sites.load(asked.folder)
     with alone(asked.folder / ".hemostat"):
         serve = effective(site, asked)
@@ -103,6 +108,13 @@ def _serve(asked: Asked, serve: Serve, listener: socket.socket, out: Console) ->
         sys.stdout.flush()
         os._exit(0)  # the interpreter would wait for threads that stand before a device
     return 0
+
+
+def _more_files() -> None:
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
+    if now != resource.RLIM_INFINITY and now < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 class _Uvicorn(uvicorn.Server):

@@ -65,6 +65,14 @@ def test_a_second_delivery_of_one_event_is_no_second_alert(inbox: Inbox) -> None
     assert {t.incident for t in (*first, *again)} == {first[0].incident}
 
 
+def test_a_sensor_that_never_stops_fills_no_disk(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind the first so many, events are counted and not kept; what is known still counts once."""
+    monkeypatch.setattr("flows.inbox.TOLD_APART", 3)
+    tickets = inbox.accept([item(str(number)) for number in range(10)] + [item("1")])
+    assert [t.count for t in tickets] == [*range(1, 11), 10]
+    assert inbox._db.execute("SELECT count(*) FROM event").fetchone() == (3,)
+
+
 def test_an_event_id_does_not_hide_another_host_or_remote(inbox: Inbox) -> None:
     """Sentinel and Alertmanager tell of many under one id: each is an incident."""
     tickets = inbox.accept([item("1"), item("1", host="db"), item("1", remote="203.0.113.10")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from lab.range import Range
@@ -47,6 +49,18 @@ def test_a_first_start_asks_for_nothing(serve: Serve, office: Office) -> None:
     assert [i["url"] for i in answer.json()["incidents"]] == [f"{serve.url}/incidents/{folder.name}"]
     assert office.state(folder.name).ends[Step.BLOCK].outcome is Outcome.DONE
     assert f"{folder.name}: contained" in serve.said
+
+
+def test_it_may_open_more_files_than_a_process_usually_may(office: Office) -> None:
+    """Connections, finished or not, shall not take those that journals and devices need."""
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, usual[1]), usual[1]))
+    try:
+        with Serve(office) as serve:
+            soft, _ = psutil.Process(serve.process.pid).rlimit(psutil.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    assert soft == min(16_384, usual[1])
 
 
 def test_its_health_says_counts_and_no_names(serve: Serve) -> None:

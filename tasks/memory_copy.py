@@ -15,6 +15,7 @@ from tasks.wanted import Item, Suspect, loud_ones, suspects
 MIB = 1024 * 1024
 WHAT = "memory of process"
 HOW = "an ELF core file, read through /proc/PID/mem while the process ran on"
+HOW_WINDOWS = "a full minidump, written on the host by the procdump that its owner staged, copied and removed there"
 
 
 def items(case: Case, missed: list[str]) -> Iterator[Item]:
@@ -28,7 +29,7 @@ def items(case: Case, missed: list[str]) -> Iterator[Item]:
     """
     rule = case.playbook.collect.memory
     wanted = [] if rule is Approval.NEVER else suspects(loud_ones(case))
-    todo = [s for s in wanted if not any(e.path == _path(s) for e in case.state.evidence)]
+    todo = [s for s in wanted if not any(e.path == _path(case, s) for e in case.state.evidence)]
     if not todo:
         return
     if case.incident.most == "ask":  # the alert's sender may have nothing done without a person
@@ -43,8 +44,20 @@ def items(case: Case, missed: list[str]) -> Iterator[Item]:
     yield from (_item(case, s) for s in todo)
 
 
-def _path(suspect: Suspect) -> str:
-    return f"{suspect.folder}/memory.core"
+def _windows(case: Case) -> bool:
+    return case.host.platform == "windows"
+
+
+def _path(case: Case, suspect: Suspect) -> str:
+    return f"{suspect.folder}/memory.{'dmp' if _windows(case) else 'core'}"
+
+
+def _command(case: Case, suspect: Suspect) -> str:
+    most = f"at most {case.playbook.collect.max_memory_mb} MiB"
+    if _windows(case):
+        tool = case.host.winrm.procdump or "procdump, which the inventory does not name"
+        return f"{tool} -accepteula -ma {suspect.pid}, {most}: the host's scanner may raise an alarm"
+    return f"read /proc/{suspect.pid}/mem, {most}"
 
 
 def _action(case: Case, suspect: Suspect) -> Action:
@@ -54,7 +67,7 @@ def _action(case: Case, suspect: Suspect) -> Action:
         on=case.host.name,
         target=f"{WHAT} {suspect.pid}",
         reason="findings speak of this process; what it holds in memory is on no disk",
-        commands=(f"read /proc/{suspect.pid}/mem, at most {case.playbook.collect.max_memory_mb} MiB",),
+        commands=(_command(case, suspect),),
         facts={"pid": suspect.pid, "created": suspect.created},
         undo="nothing is changed: the process runs on, its memory is read",
         needs_approval=True,
@@ -82,4 +95,5 @@ def _item(case: Case, suspect: Suspect) -> Item:
     rule = case.playbook.collect
     free = shutil.disk_usage(case.folder).free - rule.keep_free_mb * MIB
     most = max(1, min(rule.max_memory_mb * MIB, free))
-    return Item(_path(suspect), f"{WHAT} {suspect.pid}", f"/proc/{suspect.pid}/mem", HOW, copy, most=most)
+    source, how = ("procdump", HOW_WINDOWS) if _windows(case) else (f"/proc/{suspect.pid}/mem", HOW)
+    return Item(_path(case, suspect), f"{WHAT} {suspect.pid}", source, how, copy, most=most)

@@ -33,7 +33,8 @@ class Winrm:
     """The options of transport winrm. Port 5986 with `tls`, else 5985, where messages are sealed by the login (MS-WSMV 2.2.9.1).
 
     `basic` and `certificate` need `tls`. The server's certificate is verified against `ca` (a PEM file; empty: the system's) unless
-    `certificate_sha256` pins it. `client_certificate` and `client_key` are PEM files for `certificate`.
+    `certificate_sha256` pins it. `client_certificate` and `client_key` are PEM files for `certificate`. `procdump` is the path, on the
+    host, of a procdump that you put there; without one no process's memory is copied, whatever the playbook says.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = STRICT
@@ -44,3 +45,4 @@ class Winrm:
     ca: KeyFile = ""
     client_certificate: KeyFile = ""
     client_key: KeyFile = ""
+    procdump: str = ""

@@ -9,12 +9,14 @@ from typing import Any
 
 from lab.windows.host import Process, Rules, Stored, Windows
 from lab.windows.looks import digest, iso
+from lab.windows.scenario import File
 from lab.wsman import Failed, Pipes, Shell
 from tasks.windows.paths import plain
 
 Row = dict[str, Any]
 _STARTS = {"Boot": 0, "System": 1, "Auto": 2, "Manual": 3, "Disabled": 4}
 _NAMES = {number: name for name, number in _STARTS.items()}
+_SECRET = ("lsass.exe", "csrss.exe", "smss.exe", "services.exe", "wininit.exe", "winlogon.exe", "MsMpEng.exe")
 _CARRIES = ("WinRM", "RpcSs", "DcomLaunch", "Dhcp", "mpssvc", "BFE", "EventLog")
 
 
@@ -208,6 +210,31 @@ class Deeds:
             for name in record["bound"]
         ]
         self.host.subscriptions += [*filters, row, *bindings]
+
+    # --- memory ------------------------------------------------------------------------------------------------------
+
+    def dump(self, shell: Shell, data: Row, pipes: Pipes) -> str:
+        path = f"C:\\ProgramData\\hemostat\\memory\\{data['pid']}.dmp"
+        with self.host.lock:
+            if data["do"] == "clean":
+                self.host.files.pop(plain(path), None)
+                return json.dumps({"path": path, "size": 0, "seen": "removed"})
+            process = self.host.processes.get(data["pid"])
+            if process is None or abs(process.created - data["created"]) > 1.5:
+                raise Failed(f"process {data['pid']} is gone")
+            if process.name in _SECRET:
+                raise Failed(
+                    f"the memory of {process.name} is never copied: it holds the machine's secrets, or is protected"
+                )
+            tool = self.host.file(data["tool"])
+            if tool is None or tool.file.signed != "Valid" or "O=Microsoft Corporation" not in tool.file.signer:
+                raise Failed(f"{data['tool']} is not signed by Microsoft, but by nobody (NotSigned)")
+            if process.name in self.host.scenario.protected:
+                raise Failed("procdump wrote nothing: the process is protected, or a scanner hindered it")
+            self.host.files[plain(path)] = Stored(
+                File(path, size=200_000), f"memory of {process.pid}", time.time(), time.time()
+            )
+            return json.dumps({"path": path, "size": 200_000, "seen": "written"})
 
     # --- its own firewall --------------------------------------------------------------------------------------------
 

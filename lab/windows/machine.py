@@ -13,7 +13,7 @@ from lab.wsman import Scripts
 from tasks.transports.winrm_frame import shipped
 
 LOOKS = ("look", "signed", "stat", "chunks")
-DEEDS = ("process", "quarantine", "service", "task", "value", "subscription", "firewall")
+DEEDS = ("process", "quarantine", "service", "task", "value", "subscription", "firewall", "dump")
 
 
 def machine(host: Windows, link: Link | None = None, callers: Callable[[], list[Row]] = list) -> Scripts:

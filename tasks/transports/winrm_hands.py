@@ -6,6 +6,7 @@ told as unseen.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import BinaryIO, NoReturn
 from tasks.facts import Autostart, Connection, FileSeen, Process, System, Unseen
 from tasks.facts_windows import Preflight, Signed, Windows
 from tasks.journal import pretty
-from tasks.model import Json, Remote, TargetError, inert
+from tasks.model import HemostatError, Json, Refused, Remote, TargetError, inert
 from tasks.settings import Host
 from tasks.transports import winrm_console, winrm_files, winrm_read
 from tasks.transports.hands import Fetched, Ran, Stat
@@ -32,6 +33,8 @@ EACH = 30.0
 WHOLE = 300.0
 SIGNATURES = 120.0
 HASHED = 256 << 20
+# Seconds that procdump may take.
+DUMP = 300.0
 # A file that was looked at so many seconds ago may be another by now.
 FRESH = 60.0
 
@@ -207,8 +210,28 @@ class WinrmHands:
         self._not_here(f"run {inert(argv[0])}")
 
     def memory(self, pid: int, created: float, into: BinaryIO, limit: int) -> Fetched:
-        """Refused: reading another process's memory needs a tool on the host, which is the owner's to stage."""
-        self._not_here(f"copy the memory of process {pid}")
+        """A full minidump by the procdump that the operator staged on the host; its file there is removed once it is copied.
+
+        Raises:
+            Refused: the inventory names no such tool ("procdump").
+            TargetError: it is not that process (any more), one that is never copied, or the tool is not what it should be.
+        """
+        tool = self.host.winrm.procdump
+        if not tool:
+            seen = "Windows lets no script read another process's memory, and the inventory names no tool for it"
+            raise Refused("procdump", seen, "put a signed procdump on the host and name its path in winrm.procdump")
+        row = next((p for p in self.processes([pid]) if abs(p.created - created) < 1.5), None)
+        asked: dict[str, Json] = {"pid": pid, "created": created, "exe": row.exe if row else "", "tool": tool}
+        asked |= {"limit": limit, "seconds": DUMP}
+        try:
+            told: dict[str, Json] = self.shipped("dump", {**asked, "do": "act"}, 2 * DUMP)
+            there = winrm_files.stream(self._client, str(told["path"]), into, limit)
+        except HemostatError:
+            with contextlib.suppress(HemostatError):  # what went wrong first is what is told
+                self.shipped("dump", {**asked, "do": "clean"})
+            raise
+        self.shipped("dump", {**asked, "do": "clean"})
+        return Fetched(there.hashed, there.sha256, there.hashed < there.size)
 
     def came_from(self) -> tuple[str, int] | None:
         """Where our connections come from as the host sees them: the far end of its sockets at WinRM's port.

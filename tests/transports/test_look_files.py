@@ -299,6 +299,20 @@ def test_log_lines_near_a_start(ask, host):
     assert ssh_look.system(ask, ["logs"], 0, [], [], str(host)).logs == ()
 
 
+def test_logs_that_were_turned_away_are_told(ask, host):
+    """A link to /dev/null, to nowhere, or a pipe in a log's place: nothing hangs, and it is no log without lines."""
+    folder = host / "var" / "log"
+    folder.mkdir(parents=True)
+    (folder / "wtmp").symlink_to("/dev/null")
+    (folder / "auth.log").symlink_to("/nowhere")
+    os.mkfifo(folder / "secure")
+    seen = ssh_look.system(ask, ["logins", "logs"], 0, [NOW], [], str(host))
+    told = {u.what: u.why for u in seen.unseen}
+    assert told["/var/log/wtmp"] == "it is no regular file: /dev/null"
+    assert told["/var/log/auth.log"] == "it is no regular file: /nowhere"
+    assert told["/var/log/secure"] == "it is no regular file: a device or pipe"
+
+
 def test_one_broken_part_does_not_lose_the_rest(tmp_path, host):
     """A part whose question fails is unseen by its name; the others stand."""
     good = asker("dash", tmp_path)

@@ -281,6 +281,38 @@ def test_a_full_disk_leaves_the_old_file(servers, shell, tmp_path):
         assert hands.read(file, 10) == b"old"
 
 
+@pytest.mark.parametrize("after", [0, 40_000, 200_000, 1 << 60])
+def test_a_change_that_was_cut_is_done_or_not_begun(servers, tmp_path, after):
+    """The way to the host ends after so many bytes of a replacement: then the file is the old or the new one, whole, with no rest
+    beside it, and the next look says which.
+    """
+    old, new, one = b"old", os.urandom(100_000), Wire(servers("dash"))
+    (tmp_path / "file").write_bytes(old)
+    with (
+        listening(one.accept) as port,
+        closing(SshHands(replace(servers("dash").host(), port=port), NOWHERE, no_secret)) as hands,
+    ):
+        assert hands.stat(str(tmp_path / "file")) is not None
+        link = hands._link.session()._wire.channel
+        send, sent = link.send, [0]
+
+        def cutting(data: bytes) -> int:
+            sent[0] += len(data)
+            if sent[0] > after:
+                one.cut()
+            return int(send(data))
+
+        link.send = cutting
+        with contextlib.suppress(Unreachable):
+            hands.replace(str(tmp_path / "file"), new, hashlib.sha256(old).hexdigest())
+        one.far.clear()
+        seen = hands.read(str(tmp_path / "file"), 1 << 20)
+    assert seen == (tmp_path / "file").read_bytes()
+    assert seen in (old, new)
+    assert seen == (new if after == 1 << 60 else old)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 EXCHANGED = """#!/bin/sh
 if rm {folder}/armed 2>/dev/null; then
     rm {folder}/file

@@ -723,13 +723,22 @@ by_rpm() {
     [ $killed = 137 ] || rec answered
 }
 
+# log_file NAME: true for a regular file. One that was turned into a link to /dev/null, or a pipe, is told: so traces are kept away.
+log_file() {
+    [ -f "$R/$1" ] && return 0
+    if [ -e "$R/$1" ] || [ -h "$R/$1" ]; then
+        unseen "/$1" "it is no regular file: $(readlink "$R/$1" || echo 'a device or pipe')"
+    fi
+    return 1
+}
+
 # verb_logins SEP ROOT: the ends of the login records, as they are. 192000 bytes are whole records of either size (384 and 400).
 verb_logins() {
     begin "$@"
     rec machine
     uname -m
     for name in var/log/wtmp var/log/btmp run/utmp; do
-        [ -f "$R/$name" ] || { rec "missing $name"; continue; }
+        log_file "$name" || continue
         rec "records $name"
         tail -c 192000 "$R/$name" 2>/dev/null || rec "refused $name"
     done
@@ -751,7 +760,7 @@ verb_logs() {
     shift 3
     words='sshd|sudo|su[:[]|doas|useradd|usermod|userdel|groupadd|gpasswd|passwd|chpasswd|CRON|crond|systemd-logind|kernel: .*module|adduser'
     for name in auth.log auth.log.1 secure secure.1 messages messages.1 syslog syslog.1; do
-        [ -f "$R/var/log/$name" ] || continue
+        log_file "var/log/$name" || continue
         [ -r "$R/var/log/$name" ] || {
             rec "refused $name"
             continue

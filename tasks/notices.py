@@ -115,7 +115,8 @@ def _event(step: Step, outcome: Outcome, rejected: bool) -> Event | None:
     if not outcome.finished:
         return "failed"
     if step is Step.BLOCK:
-        return None if rejected else "contained"
+        # A person may have the block made all the same: `unconfirmed`, lifted by name.
+        return "contained" if outcome is Outcome.DONE or not rejected else None
     return "closed" if step is Step.REPORT else None
 
 

@@ -66,6 +66,20 @@ def test_a_rejected_alert_is_not_called_contained(tmp_path: Path) -> None:
         assert [n.event for n in notices(story.journal.records)] == events
 
 
+def test_a_block_that_a_person_wanted_all_the_same_is_told(tmp_path: Path) -> None:
+    """The verdict was wrong, and somebody lifted that guard: the chat must not go on saying that nothing is denied."""
+    story = Story(tmp_path / "wanted")
+    story.open(Mode.LIVE)
+    story.confirm(Decision.REJECTED)
+    story.stop("block", Outcome.NOTHING_TO_DO, "confirm found no incident")
+    story.say("override", 0.1, word="unconfirmed", by="ada", reason="it is one")
+    story.say("step.redo", 0.1, step="block", by="ada", reason="it is one")
+    story.start("block", 2)
+    story.stop("block", Outcome.DONE, "denied")
+    story.end()
+    assert [n.event for n in notices(story.journal.records)] == ["opened", "contained"]
+
+
 def test_a_plan_that_waits_is_told_once(tmp_path: Path) -> None:
     """Each resume looks at it again; another plan is another notice."""
     story = Story(tmp_path / "x")

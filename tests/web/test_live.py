@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from lab.range import Range
 from tests.serve.conftest import lab, office
 from tests.serve.house import FAST, Office, Serve, alert, wait
 from tests.web.chromium import Pages, chromium
 from tests.web.picture import waiting
+from tests.web.test_browser import press
 
 pytestmark = [pytest.mark.browser, pytest.mark.lab]
 __all__ = ["lab", "office"]
@@ -137,3 +140,37 @@ def test_a_cleanup_is_approved_and_taken_back(drilled: Office, driver: webdriver
         _take_back(pages)
         assert wait(lambda: "block taken back" in pages.text.lower(), SOON), pages.text
         assert all(act.step != "cleanup" for act in drilled.state("drilled").standing if act.action.undo)
+
+
+def test_the_whole_way_in_chinese_by_keyboard_alone(office: Office, serve: Serve, driver: webdriver.Chrome) -> None:
+    """Card, approval, report and undo: Tab, Enter, Space and letters, at the other language's pages."""
+    driver.get(f"{serve.url}/language/zh?back=%2Flogin")
+    _type(driver, serve.token, Keys.ENTER)
+    incident = serve.post(alert(0)).json()["incidents"][0]["id"]
+    pages, here = Pages(driver, serve.url), f"{serve.url}/incidents/{incident}"
+    assert wait(lambda: f"/incidents/{incident}" in driver.page_source and serve.idle(1), SOON)
+    driver.get(here)
+    press(driver, "yes-1")
+    _type(driver, "seen", Keys.ENTER)
+    assert wait(lambda: denied(office) and serve.idle(1), SOON), pages.text
+    driver.get(here)
+    press(driver, f"{here}/report")
+    _type(driver, Keys.ENTER)
+    assert wait(lambda: "called home" in driver.title, SOON)
+    driver.get(here)
+    press(driver, "撤销改动")
+    _type(driver, Keys.ENTER)
+    for _ in range(8):
+        _type(driver, Keys.TAB)
+        field = driver.switch_to.active_element
+        if field.get_attribute("id") == "why-undo":
+            break
+        if field.get_attribute("type") == "checkbox" and not field.is_selected():
+            _type(driver, Keys.SPACE)
+    _type(driver, "our scanner", Keys.ENTER)
+    assert wait(lambda: not denied(office), SOON), pages.text
+    assert wait(lambda: "封锁已撤销" in pages.text, SOON), pages.text
+
+
+def _type(driver: webdriver.Chrome, *keys: str) -> None:
+    ActionChains(driver).send_keys(*keys).perform()

@@ -44,8 +44,7 @@ class SshHands:
         session = self._link.session()
         try:
             return session.ask(verb, arguments, seconds, tried)
-        except Unreachable:  # the connection, or the shell on it, ended in the middle; it may not know of it yet
-            self._link.close()
+        except Unreachable:  # the connection, or the shell on it, ended in the middle
             return self._link.session().ask(verb, arguments, seconds, tried)
 
     def _change(self, tried: str, verb: str, arguments: Sequence[str]) -> bytes:

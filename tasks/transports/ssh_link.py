@@ -46,15 +46,18 @@ class Link:
             TargetError: sudo refused, or no shell answers.
         """
         if self._session is None or self._session.closed or not self.alive():
-            wire = self._shell(SCRIPTS, "obey")
-            self._session = Session(wire, self.host.name)
+            self._session = Session(self._fresh(), self.host.name)
             self._same_boot(self._session)
         return self._session
 
     def channel(self) -> Wire:
         """A shell for one verb that needs a channel for itself."""
-        self.session()
-        return self._shell(("session.sh", "change.sh", "stream.sh"), "obey_once")
+        session = self.session()
+        try:
+            return self._shell(("session.sh", "change.sh", "stream.sh"), "obey_once")
+        except Unreachable:
+            session.close()  # the next call looks whether the connection still stands
+            raise
 
     def came_from(self) -> tuple[str, int]:
         """The runner's address as the host sees it, and the host's port that we came to.
@@ -82,6 +85,17 @@ class Link:
             other.boot = self.boot
             address, port = other.came_from()
         return f"a new SSH login from {address} to port {port} of {self.host.name}, and its shell answered"
+
+    def _fresh(self) -> Wire:
+        """A shell that stays. A connection that broke a moment ago does not know of it yet: then on a new one."""
+        stood = self.alive()
+        try:
+            return self._shell(SCRIPTS, "obey")
+        except Unreachable:
+            if not stood:
+                raise
+            self.close()
+            return self._shell(SCRIPTS, "obey")
 
     def _shell(self, scripts: tuple[str, ...], function: str) -> Wire:
         return started(self._connection(), self.host, self._secret, scripts, function)

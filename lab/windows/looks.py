@@ -33,6 +33,7 @@ class Looks:
         self.sections: dict[str, Callable[[Row], list[Row]]] = {
             "preflight": self._preflight,
             "connections": self.connections,
+            "watch": self._watch,
             "processes": self._processes,
             "services": lambda _: [_full(r, _SERVICE) for r in host.services.values()],
             "tasks": lambda _: [_full(r, _TASK) for r in host.tasks.values()],
@@ -55,6 +56,8 @@ class Looks:
             return {"rows": [], "error": "there is no such section", "seconds": 0.0}
         if name in self.host.broken:
             return {"rows": [], "error": self.host.broken[name], "seconds": 30.0}
+        if name == "watch":
+            return {"rows": self._watch(data), "error": "", "seconds": data["watch"]}
         with self.host.lock:
             self.host.tick()
             return {"rows": self.sections[name](data), "error": "", "seconds": 0.01}
@@ -80,6 +83,15 @@ class Looks:
         for s in self.link.sockets() if self.link else ():
             rows.append(_tcp(now, s.local, s.local_port, s.remote, s.remote_port, s.state, s.pid))
         return rows
+
+    def _watch(self, data: Row) -> list[Row]:
+        """Again and again, without the host's lock, until the remote shows or the time is over."""
+        until = time.monotonic() + data["watch"]
+        while time.monotonic() < until:
+            if seen := [row for row in self.connections({}) if row["remote"] == data["remote"]]:
+                return seen
+            time.sleep(0.05)
+        return []
 
     def _processes(self, _: Row) -> list[Row]:
         return [

@@ -6,7 +6,6 @@ told as unseen.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,9 +17,9 @@ from typing import BinaryIO, NoReturn
 from tasks.facts import Autostart, Connection, FileSeen, Process, System, Unseen
 from tasks.facts_windows import Preflight, Signed, Windows
 from tasks.journal import pretty
-from tasks.model import HemostatError, Json, Refused, Remote, TargetError, inert
+from tasks.model import Json, Remote, TargetError, inert
 from tasks.settings import Host
-from tasks.transports import winrm_console, winrm_files, winrm_read
+from tasks.transports import winrm_console, winrm_files, winrm_memory, winrm_read
 from tasks.transports.hands import Fetched, Ran, Stat
 from tasks.transports.winrm import Client
 from tasks.transports.winrm_frame import Blocked, shipped
@@ -31,10 +30,10 @@ from tasks.windows.paths import plain
 # Seconds that one section may take there, and the whole look.
 EACH = 30.0
 WHOLE = 300.0
+# One watch, shorter than a section may take.
+WATCH = 20.0
 SIGNATURES = 120.0
 HASHED = 256 << 20
-# Seconds that procdump may take.
-DUMP = 300.0
 # A file that was looked at so many seconds ago may be another by now.
 FRESH = 60.0
 
@@ -110,9 +109,15 @@ class WinrmHands:
         return sockets
 
     def watch(self, remote: Remote, seconds: float) -> Sequence[Connection]:
-        """Only wait: a look here takes longer than a short connect. The samples before and after show what stands."""
-        time.sleep(seconds)
-        return ()
+        """Look again and again, there, in one run, until a socket to the remote shows: a short connect stands open for a moment only."""
+        begun, seconds = time.monotonic(), min(seconds, WATCH)
+        if self._told() is None:
+            time.sleep(seconds)
+            return ()
+        found = self._look("watch", remote=str(remote.address), watch=seconds)
+        time.sleep(max(0.0, begun + seconds - time.monotonic()) if not found.rows.get("watch") else 0.0)
+        found.rows["connections"] = found.rows.get("watch", [])
+        return winrm_read.connections(found)
 
     def processes(self, pids: Sequence[int] | None = None) -> Sequence[Process]:
         """All processes (or these), with the hashes of their files."""
@@ -210,28 +215,9 @@ class WinrmHands:
         self._not_here(f"run {inert(argv[0])}")
 
     def memory(self, pid: int, created: float, into: BinaryIO, limit: int) -> Fetched:
-        """A full minidump by the procdump that the operator staged on the host; its file there is removed once it is copied.
-
-        Raises:
-            Refused: the inventory names no such tool ("procdump").
-            TargetError: it is not that process (any more), one that is never copied, or the tool is not what it should be.
-        """
-        tool = self.host.winrm.procdump
-        if not tool:
-            seen = "Windows lets no script read another process's memory, and the inventory names no tool for it"
-            raise Refused("procdump", seen, "put a signed procdump on the host and name its path in winrm.procdump")
+        """A full minidump by the procdump that the operator staged on the host; see winrm_memory.dump."""
         row = next((p for p in self.processes([pid]) if abs(p.created - created) < 1.5), None)
-        asked: dict[str, Json] = {"pid": pid, "created": created, "exe": row.exe if row else "", "tool": tool}
-        asked |= {"limit": limit, "seconds": DUMP}
-        try:
-            told: dict[str, Json] = self.shipped("dump", {**asked, "do": "act"}, 2 * DUMP)
-            there = winrm_files.stream(self._client, str(told["path"]), into, limit)
-        except HemostatError:
-            with contextlib.suppress(HemostatError):  # what went wrong first is what is told
-                self.shipped("dump", {**asked, "do": "clean"})
-            raise
-        self.shipped("dump", {**asked, "do": "clean"})
-        return Fetched(there.hashed, there.sha256, there.hashed < there.size)
+        return winrm_memory.dump(self._client, winrm_memory.Whose(pid, created, row.exe if row else ""), into, limit)
 
     def came_from(self) -> tuple[str, int] | None:
         """Where our connections come from as the host sees them: the far end of its sockets at WinRM's port.
@@ -285,8 +271,11 @@ class WinrmHands:
         if found.unseen and not found.rows.get(name):
             raise TargetError(f"look at {name} of {self.host.name}", found.unseen[0].why, "look at the host by hand")
 
-    def _look(self, *names: str, since: float = 0.0, pids: Sequence[int] = ()) -> Sections:
-        arguments = {"sections": list(names), "seconds": EACH, "since": since, "pids": list(pids)}
+    def _look(
+        self, *names: str, since: float = 0.0, pids: Sequence[int] = (), remote: str = "", watch: float = 0.0
+    ) -> Sections:
+        arguments: dict[str, Json] = {"sections": list(names), "seconds": EACH, "since": since, "pids": list(pids)}
+        arguments |= {"remote": remote, "watch": watch}
         return winrm_read.sections(self._run("look", arguments, WHOLE), names)
 
     def _run(self, name: str, arguments: Mapping[str, Json], timeout: float) -> bytes:

@@ -1,5 +1,6 @@
 # hemostat look 2: looks: the sections that were asked for, each in its own time, each telling its own failure
-# Json: sections (names), seconds (of each), since (epoch), pids (suspects). Answer: {name: {rows, error, seconds}}.
+# Json: sections (names), seconds (of each), since (epoch), pids (suspects), remote and watch (seconds, for the section watch).
+# Answer: {name: {rows, error, seconds}}.
 param([string]$Json)
 $want = ConvertFrom-Json $Json
 
@@ -69,6 +70,22 @@ $sections['connections'] = { param($want)
             at = $now; proto = 'udp'; local = "$($c.LocalAddress)"; local_port = [int]$c.LocalPort; remote = ''; remote_port = 0
             state = 'None'; pid = [int]$c.OwningProcess
         }
+    }
+}
+
+# A short connect shows whose it is only while it stands: ask again and again, here.
+$sections['watch'] = { param($want)
+    $until = [datetime]::UtcNow.AddSeconds([double]$want.watch)
+    while ([datetime]::UtcNow -lt $until) {
+        $seen = @(Get-NetTCPConnection | Where-Object { ($want.remote, "::ffff:$($want.remote)" -contains "$($_.RemoteAddress)") -and ($_.OwningProcess -gt 0) })
+        foreach ($c in $seen) {
+            @{
+                at = ConvertTo-Epoch ([datetime]::UtcNow); proto = 'tcp'; local = "$($c.LocalAddress)"; local_port = [int]$c.LocalPort
+                remote = "$($c.RemoteAddress)"; remote_port = [int]$c.RemotePort; state = "$($c.State)"; pid = [int]$c.OwningProcess
+            }
+        }
+        if ($seen.Count) { return }
+        Start-Sleep -Milliseconds 100
     }
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from lab.wsman import Cut, Faults
 from tasks import remedies
 from tasks.case import reopened
 from tasks.facts import Unseen
-from tasks.model import HemostatError, Outcome, Step
+from tasks.model import HemostatError, Outcome, Remote, Step
 from tasks.remedies import Scope
 from tasks.state import State, typed
 from tasks.transports.winrm_hands import WinrmHands
@@ -218,3 +219,17 @@ def _other(range_: Range, path: str, data: bytes) -> bytes:
     if stored is not None and data.startswith(b"BEGIN"):
         stored.origin = "another"
     return data
+
+
+def test_a_watch_lasts_until_the_remote_shows(tmp_path: Path) -> None:
+    """One run on the host asks again and again: back at once with the owner when a socket stands, after its time when none does."""
+    with ground.standing(tmp_path, "hidden_task") as range_:
+        ground.looked(range_, tmp_path)
+        with reopened(tmp_path / "incident") as case:
+            hands, remote = case.hands(), case.incident.remote
+            before = len(range_.service.log)
+            assert {c.pid for c in hands.watch(remote, 5.0)} == {range_.host.beacon}
+            assert len(range_.service.log) - before <= 14
+            begun = time.monotonic()
+            assert list(hands.watch(Remote.parse("198.51.100.9:1"), 0.6)) == []
+            assert 0.6 <= time.monotonic() - begun < 5

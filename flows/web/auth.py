@@ -68,7 +68,7 @@ class Limit:
         """Raise TooMany for a peer that has guessed too often."""
         with self._lock:
             failed = self._failed.get(_group(peer), deque())
-            while failed and failed[0] <= self._clock() - WITHIN:
+            while failed and abs(self._clock() - failed[0]) >= WITHIN:  # also where the clock was put back
                 failed.popleft()
             if len(failed) >= TRIES:
                 raise TooMany(int(failed[0] + WITHIN - self._clock()) + 1)
@@ -160,7 +160,7 @@ class Gate:
         if name not in self._people:
             return None
         at, found = self._kept.get(name, (0.0, None))
-        if self._clock() - at > FRESH:
+        if abs(self._clock() - at) > FRESH:
             found = self._resolved(self._people[name].token)
             self._kept[name] = (self._clock(), found)
         return found

@@ -9,6 +9,7 @@ import pytest
 
 from flows.backroom import Backroom
 from tasks.model import HemostatError
+from tests.serve.house import wait
 
 pytestmark = pytest.mark.lab
 
@@ -28,8 +29,7 @@ def test_runs_of_a_dead_one_are_given_up_though_its_successor_is_at_work(tmp_pat
     room._process.send_signal(19)  # it hears its order, and does not answer
     runs = threading.Thread(target=go, daemon=True)
     runs.start()
-    while "one" not in room._going:
-        pass
+    assert wait(lambda: "one" in room._going, 10)
     with room._lock:  # whoever listens to the first one has to wait
         room._process.kill()
         room._process.wait()

@@ -138,6 +138,10 @@ def test_the_limit_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _stopped(lambda: limit.check("192.0.2.1"))
     now[0] = auth.WITHIN + 1
     limit.check("192.0.2.1")
+    for _ in range(auth.TRIES):
+        limit.failed("192.0.2.1")
+    now[0] = -86_400.0  # the clock was a day ahead: nobody is shut out for that day
+    limit.check("192.0.2.1")
     for number in range(5):
         limit.failed(f"192.0.2.{number}")
     assert len(limit._failed) == 3
@@ -354,3 +358,6 @@ def test_a_token_that_cannot_be_found_lets_nobody_in(tmp_path: Path) -> None:
     now[0] += auth.FRESH + 1
     assert gate.log_in("one", "192.0.2.1") is None
     assert gate.log_in("two", "192.0.2.1") is not None
+    tokens["env:ADA"] = "three"
+    now[0] -= 3600  # and so it does where the clock is put back
+    assert gate.log_in("two", "192.0.2.1") is None

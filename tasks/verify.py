@@ -192,12 +192,19 @@ def _knocks(case: Case, name: str, seen: Listing | HemostatError) -> int:
 
 
 def _left(case: Case) -> list[str]:
-    """Where the findings stand that triage showed as suspicious and no remedy answered for: a person must judge them."""
+    """Where the findings stand that triage showed as suspicious and no remedy answered for: a person must judge them.
+
+    A socket to the remote that nobody held is answered for by the watch for silence.
+    """
     acts = [a.action.facts for a in case.state.acts if a.step == Step.CLEANUP]
     done, users = {a.get("path") for a in acts} - {None}, {a.get("user") for a in acts} - {None}
     killed = {a.action.facts.get("pid") for a in case.state.acts if a.action.kind in remedies.KILLS}
     loud = (
-        f for f in case.state.findings if f.score >= case.playbook.triage.threshold and account.user_of(f) not in users
+        f
+        for f in case.state.findings
+        if f.score >= case.playbook.triage.threshold
+        and account.user_of(f) not in users
+        and (f.rule != "connection.remote" or f.facts.get("pid"))
     )
     return list(
         dict.fromkeys(f.where for f in loud if f.facts.get("path") not in done and f.facts.get("pid") not in killed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 
@@ -14,6 +15,8 @@ from tasks.transports.ssh_session import Session, started
 from tasks.transports.ssh_wire import Wire
 
 Resolve = Callable[[str], str]
+# Seconds until sshd counts a session that was closed no more.
+MAKING_ROOM = 0.2
 SCRIPTS = ("session.sh", "look.sh", "change.sh")
 
 
@@ -51,13 +54,18 @@ class Link:
         return self._session
 
     def channel(self) -> Wire:
-        """A shell for one verb that needs a channel for itself."""
-        session = self.session()
-        try:
-            return self._shell(("session.sh", "change.sh", "stream.sh"), "obey_once")
-        except Unreachable:
-            session.close()  # the next call looks whether the connection still stands
-            raise
+        """A shell for one verb that needs a channel for itself. Where sshd allows one session at a time, the one that stays makes room."""
+        session, connection, tries = self.session(), self._transport, 5
+        while True:
+            try:
+                return self._shell(("session.sh", "change.sh", "stream.sh"), "obey_once")
+            except Unreachable:
+                session.close()
+                tries -= 1
+                # Never on a new connection: it may lead to another boot, which only `session` looks for.
+                if not tries or self._transport is not connection or not self.alive():
+                    raise
+            time.sleep(MAKING_ROOM)
 
     def came_from(self) -> tuple[str, int]:
         """The runner's address as the host sees it, and the host's port that we came to.

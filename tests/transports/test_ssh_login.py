@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -183,12 +184,23 @@ def test_a_jump_host_that_forwards_nothing(servers, tmp_path):
 
 
 def test_one_channel_only(servers):
-    """A host that allows one session at a time is looked at; what needs a second one says which setting is in the way."""
+    """A host that allows one session at a time, as an attacker may have made it: the shell that stays makes room for what needs its own."""
     with (
         Server(servers("dash").folder.parent / "single", more="MaxSessions 1") as server,
         reached(server.host()) as hands,
     ):
         assert hands.stat("/") is not None
+        assert hands.run(["echo", "heard"]).out == b"heard\n"
+        assert hands.stat("/") is not None
+        assert hands.fetch("/etc/hostname", io.BytesIO(), 1 << 20).size == Path("/etc/hostname").stat().st_size
+
+
+def test_no_channel_at_all(servers):
+    """A host that allows none is told with the setting that is in the way, and soon."""
+    with (
+        Server(servers("dash").folder.parent / "none-at-all", more="MaxSessions 0") as server,
+        reached(server.host()) as hands,
+    ):
         with pytest.raises(Unreachable, match="it refused") as caught:
             hands.run(["true"])
         assert "MaxSessions" in caught.value.do

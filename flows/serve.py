@@ -6,6 +6,7 @@ uvicorn has the main thread and its loop to itself; all work is done in threads,
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import resource
@@ -81,7 +82,7 @@ def run(asked: Asked, out: Console) -> int:
 
 def _serve(asked: Asked, serve: Serve, listener: socket.socket, out: Console) -> int:
     home = asked.folder / ".hemostat"
-    asked.reports.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _folder(asked.reports)
     server = Server(home / "prefect") if asked.prefect else None
     inbox = Inbox(home / "inbox.db", serve.duplicate_hours)
     worker = Worker(asked.folder, asked.reports, inbox, server)
@@ -164,10 +165,20 @@ def _tls(serve: Serve) -> dict[str, str]:
     return {"certificate": serve.tls_certificate, "key": serve.tls_key} if serve.tls_certificate else {}
 
 
+def _folder(path: Path) -> None:
+    """Make it, if need be. Told now: an alert that is taken, and whose incident nobody can open, is worse than no serve."""
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "it may not be written to")
+    except OSError as error:
+        raise ConfigError(f"keep files in {path}", error.strerror or str(error), "see what it is and whose") from None
+
+
 @contextlib.contextmanager
 def alone(home: Path) -> Iterator[None]:
     """One serve a site: a kernel lock that ends with its holder, however that one ends."""
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _folder(home)
     handle = os.open(home / "serve.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _lock(handle, home)

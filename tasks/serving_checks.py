@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from tasks import alerts
 from tasks.cross_checks import Fault
@@ -46,9 +47,18 @@ def _people(serve: Serve) -> Iterator[Fault]:
     for name, person in serve.people.items():
         if not person.token:
             yield Fault(FILE, ("people", name), f"{name}: give this person a token, a reference as env:NAME")
+    if serve.public_url and not _is_url(serve.public_url):
+        yield Fault(FILE, ("public_url",), f"public_url: http(s)://HOST[:PORT] is wanted; found '{serve.public_url}'")
     for key in ("user_header", "role_header"):
         if getattr(serve, key) and not serve.behind_proxy:
             yield Fault(FILE, (key,), f"{key}: anybody could send it; it needs behind_proxy, the proxy's address")
+
+
+def _is_url(text: str) -> bool:
+    try:
+        return bool(urlsplit(text).hostname) and urlsplit(text).port != 0
+    except ValueError:
+        return False
 
 
 def listening(serve: Serve) -> Iterator[Fault]:

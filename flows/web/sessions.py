@@ -7,6 +7,7 @@ import contextlib
 import hmac
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable
@@ -102,9 +103,9 @@ class Sessions:
         return hmac.digest(self._key, b"token " + token.encode(errors="replace"), "sha256")
 
     def _read_ended(self) -> dict[str, float]:
-        """Those whose time is not over yet."""
-        lines = self._file.read_text().splitlines() if self._file.exists() else []
-        rows = (line.split() for line in lines if line.count(" ") == 1)
+        """Those whose time is not over yet; a line that a power cut has left torn is none."""
+        text = self._file.read_text(errors="replace") if self._file.exists() else ""
+        rows = re.findall(r"^([0-9a-f]{32}) (\d+(?:\.\d+)?)$", text, re.MULTILINE)
         return {name: float(until) for name, until in rows if float(until) > self._clock()}
 
 

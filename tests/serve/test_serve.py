@@ -92,6 +92,7 @@ def test_a_second_one_for_the_same_site_is_refused(serve: Serve, office: Office)
         ((), {"people": {"anna": {"role": "approver", "token": "env:NOT_THERE"}}}, ["NOT_THERE", "it is not set"]),
         ((), {"senders": {"s": {"source": "plain"}}}, ["serve.yaml:", "give it a token"]),
         ((), {"tls_certificate": "/etc/a.pem"}, ["tls_key is missing"]),
+        ((), {"public_url": "https://[pages"}, ["public_url", "HOST[:PORT]"]),
         ((), {"tls_certificate": "/no/a.pem", "tls_key": "/no/a.key"}, ["TLS", "/no/a.pem"]),
     ],
 )  # fmt: skip
@@ -104,6 +105,14 @@ def test_it_does_not_start_where_that_is_not_safe(
     assert said.code == 2, said.text
     assert all(part in said.text for part in says), said.text
     assert "Traceback" not in said.text
+
+
+@pytest.mark.parametrize("name", ["reports", ".hemostat"])
+def test_a_folder_that_cannot_be_used_is_told(office: Office, name: str) -> None:
+    """Before any alert is taken: whose incident nobody could open."""
+    (office.folder / name).write_text("in the way")
+    said = refused(office)
+    assert said.code == 2 and str(office.folder / name) in said.text and "Traceback" not in said.text, said.text
 
 
 def test_a_port_that_is_taken_is_told(office: Office) -> None:

@@ -313,6 +313,9 @@ def test_a_session_is_over_in_time_and_with_its_token(tmp_path: Path) -> None:
     assert again.read(cookie, lambda _: None) is None
     again.end(found)
     assert Sessions(tmp_path, lambda: now[0]).read(cookie, lambda _: proof) is None
+    with (tmp_path / "pages.ended").open("ab") as file:
+        file.write(b"a b\n\xff\0\0 1\nc nan")
+    assert Sessions(tmp_path, lambda: now[0]).read(cookie, lambda _: proof) is None, "a torn line lets it in again"
     other = kept.begin("ada", proof)
     now[0] += sessions.HOURS * 3600 + 1
     assert kept.read(other, lambda _: proof) is None

@@ -3,8 +3,7 @@
 $l = @($input)
 $m = $ExecutionContext.SessionState.LanguageMode
 if ("$m" -ne 'FullLanguage') { "LANGUAGE $m"; exit 20 }
-$v = $PSVersionTable.PSVersion.Major
-if ($v -lt 3) { "LANGUAGE Version$v"; exit 20 }
+if ($PSVersionTable.PSVersion.Major -lt 3) { 'LANGUAGE V2'; exit 20 }
 $ErrorActionPreference = 'Stop'
 $ProgressPreference = 'SilentlyContinue'
 if ($l.Count -lt 2) { $l = [Console]::In.ReadToEnd().Split("`n") }
@@ -25,3 +24,5 @@ $c = [Console]::Out
 $c.WriteLine("BEGIN $($r.Length) $([BitConverter]::ToString($h) -replace '-')")
 $c.WriteLine([Convert]::ToBase64String($o.ToArray(), 'InsertLineBreaks'))
 $c.WriteLine('END')
+# A provider that hangs keeps its thread: nobody waits for it once the answer is out.
+[Environment]::Exit(0)

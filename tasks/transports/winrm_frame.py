@@ -131,7 +131,7 @@ def blocked(status: int, printed: bytes, err: bytes) -> str:
 
     PowerShell tells its own errors as CLIXML; plain text with a failure comes from cmd, which could not start it.
     """
-    if printed.removeprefix(BOM).startswith(b"LANGUAGE Version"):
+    if printed.removeprefix(BOM).startswith(b"LANGUAGE V"):
         return "PowerShell there is of version 2, which has none of the commands that our scripts use"
     if printed.removeprefix(BOM).startswith(b"LANGUAGE ") or b"ConstrainedLanguage" in err:
         return "PowerShell is in constrained language mode there (AppLocker or WDAC)"

@@ -144,4 +144,4 @@ def test_only_our_own_scripts_are_ours() -> None:
 
 def test_an_old_powershell_is_told_as_one() -> None:
     """Version 2 has none of the commands that a look uses: console tools have to do."""
-    assert "version 2" in blocked(20, b"LANGUAGE Version2\r\n", b"")
+    assert "version 2" in blocked(20, b"LANGUAGE V2\r\n", b"")

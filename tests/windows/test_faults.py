@@ -202,15 +202,13 @@ def test_a_busy_host_is_looked_at_in_few_requests(tmp_path: Path) -> None:
 
 def test_a_file_that_changes_while_it_is_read_is_no_evidence(tmp_path: Path) -> None:
     """The copy's hash is not the one that the host took: refused, in words."""
-    with ground.standing(tmp_path, "hidden_task") as range_:
-        ground.looked(range_, tmp_path)
-        with reopened(tmp_path / "incident") as case:
-            path = range_.scenario.files[0].path
-            stored = range_.host.file(path)
-            assert stored is not None
-            range_.service.faults.rewrite = lambda data: _other(range_, path, data)  # type: ignore[method-assign]
-            with (tmp_path / "copy").open("wb") as into, pytest.raises(HemostatError, match="changes while it is read"):
-                case.hands().fetch(path, into, 1 << 20)
+    with ground.standing(tmp_path, "hidden_task") as range_, ground.held(range_, tmp_path) as case:
+        path = range_.scenario.files[0].path
+        stored = range_.host.file(path)
+        assert stored is not None
+        range_.service.faults.rewrite = lambda data: _other(range_, path, data)  # type: ignore[method-assign]
+        with (tmp_path / "copy").open("wb") as into, pytest.raises(HemostatError, match="changes while it is read"):
+            case.hands().fetch(path, into, 1 << 20)
 
 
 def _other(range_: Range, path: str, data: bytes) -> bytes:
@@ -223,13 +221,11 @@ def _other(range_: Range, path: str, data: bytes) -> bytes:
 
 def test_a_watch_lasts_until_the_remote_shows(tmp_path: Path) -> None:
     """One run on the host asks again and again: back at once with the owner when a socket stands, after its time when none does."""
-    with ground.standing(tmp_path, "hidden_task") as range_:
-        ground.looked(range_, tmp_path)
-        with reopened(tmp_path / "incident") as case:
-            hands, remote = case.hands(), case.incident.remote
-            before = len(range_.service.log)
-            assert {c.pid for c in hands.watch(remote, 5.0)} == {range_.host.beacon}
-            assert len(range_.service.log) - before <= 14
-            begun = time.monotonic()
-            assert list(hands.watch(Remote.parse("198.51.100.9:1"), 0.6)) == []
-            assert 0.6 <= time.monotonic() - begun < 5
+    with ground.standing(tmp_path, "hidden_task") as range_, ground.held(range_, tmp_path) as case:
+        hands, remote = case.hands(), case.incident.remote
+        before = len(range_.service.log)
+        assert {c.pid for c in hands.watch(remote, 5.0)} == {range_.host.beacon}
+        assert len(range_.service.log) - before <= 14
+        begun = time.monotonic()
+        assert list(hands.watch(Remote.parse("198.51.100.9:1"), 0.6)) == []
+        assert 0.6 <= time.monotonic() - begun < 5

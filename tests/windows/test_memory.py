@@ -12,7 +12,6 @@ import pytest
 from lab.windows.host import Stored
 from lab.windows.range import Range
 from lab.windows.scenario import File
-from tasks.case import reopened
 from tasks.model import HemostatError, Refused
 from tasks.transports.hands import Hands
 from tests.windows import ground
@@ -34,8 +33,7 @@ def staged(
         range_.host.files[TOOL.lower()] = Stored(
             File(TOOL, signed, MICROSOFT if signed == "Valid" else ""), TOOL, 1.0, 1.0
         )
-        ground.looked(range_, folder)
-        with reopened(folder / "incident") as case:
+        with ground.held(range_, folder) as case:
             yield range_, case.hands()
 
 

@@ -110,7 +110,7 @@ def _locked(case: Case) -> set[str]:
 def _sight(case: Case) -> Check:
     """Could we see as much as triage did? What is hidden only now may be what we look for."""
     first, again = _unseen(case, "first"), _unseen(case, "again")
-    new = sorted(again - first)
+    new = sorted(one for one in again - first if not _own_vault(case, one))
     text = f"{len(again)} could not be seen then either" if again else "everything could be seen"
     return Check("sight", "whatever triage could see", "; ".join(new) or text, Result.UNKNOWN if new else Result.PASS)
 
@@ -118,7 +118,18 @@ def _sight(case: Case) -> Check:
 def _unseen(case: Case, phase: str) -> set[str]:
     """What the readings of that phase could not see; numbers are left out, for counts of processes move by themselves."""
     rows = [u for r in case.state.readings if r["phase"] == phase for u in r["unseen"]]
-    return {re.sub(r"\d+", "N", f"{u['what']}: {u['why']}") for u in rows}
+    return {_plain(f"{u['what']}: {u['why']}") for u in rows}
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\d+", "N", text)
+
+
+def _own_vault(case: Case, unseen: str) -> bool:
+    """A vault below that folder which our own cleanup filled, where the file's file system is not that of /var/lib."""
+    folder, _, why = unseen.partition(": ")
+    kept = (str(a.receipt.record.get("kept", "")) for a in case.state.acts if a.receipt and a.step == Step.CLEANUP)
+    return "a quarantine vault" in why and any(_plain(path).startswith(f"{folder}/") for path in kept)
 
 
 def _key(finding: Finding) -> tuple[str, str, object]:

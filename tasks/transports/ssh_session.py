@@ -18,6 +18,7 @@ from tasks.transports.ssh_wire import Wire
 Ask = Callable[[str, Sequence[str], float], bytes]
 Resolve = Callable[[str], str]
 OUTPUT_LIMIT = 64 << 20
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 GREETING_LIMIT = 64 << 10
 # How sudo says no, in the C locale (sudo 1.8 and 1.9, plugins/sudoers), and what that means.
 _TRY_AGAIN = "try again"  # it would take the next line for a password
@@ -59,14 +60,16 @@ class Answer:
 
 
 def command(host: Host) -> str:
-    """The fixed command line of a session. It holds no data; the environment of the login is left behind."""
+    """The fixed command line of a session. It holds no data; the environment of the login is left behind: a PATH of somebody's there
+    leads neither to another `sh` nor to a `sudo` that keeps the password.
+    """
     # The one thing that sshd alone knows goes along as an argument: sudo lets no variable pass.
     shell = f"sh -c '{ssh_text.BOOTSTRAP}' hemostat \"$SSH_CONNECTION\""
     if host.ssh.sudo == "none":
-        return f"exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C {shell}"
+        return f"exec /usr/bin/env -i PATH={_PATH} LC_ALL=C {shell}"
     # -k: a password that sudo remembers does not count, and this one is not remembered.
     how = '-k -S -p ""' if host.ssh.sudo == "password" else "-n"
-    return f"exec env LC_ALL=C sudo {how} -- {shell}"
+    return f"exec /usr/bin/env PATH={_PATH} LC_ALL=C sudo {how} -- {shell}"
 
 
 def started(transport: paramiko.Transport, host: Host, secret: Resolve, scripts: Sequence[str], function: str) -> Wire:

@@ -42,7 +42,7 @@ def run(wire: Wire, argv: Sequence[str], stdin: bytes, timeout: float) -> Ran:
             if len(out) > OUTPUT_LIMIT:
                 raise TargetError(tried, f"it printed {len(out)} bytes and did not end", "look at the host by hand")
         status = wire.status(deadline)
-    _, found, err = bytes(wire.errors).partition(b"found\n")
+    _, found, err = wire.words().partition(b"found\n")
     if not found:
         raise TargetError(tried, wire.said() or f"it could not be started (status {status})")
     if status == 137 and time.monotonic() - begun >= timeout:
@@ -130,7 +130,7 @@ class _Copy:
 def complaint(wire: Wire, told: re.Pattern[bytes], tried: str) -> TargetError | Refused | None:
     """The error that its exit status, or words on standard error beyond what a verb tells there, stand for."""
     status = wire.status(time.monotonic() + STALLED)
-    words = told.sub(b"", bytes(wire.errors)).strip()
+    words = told.sub(b"", wire.words()).strip()
     if not status and not words:
         return None
     return said_no(Answer(status if status > 0 else 1, b"", words.decode("utf-8", "replace")), tried)
@@ -138,4 +138,6 @@ def complaint(wire: Wire, told: re.Pattern[bytes], tried: str) -> TargetError | 
 
 def instruct(wire: Wire, verb: str, arguments: Sequence[str], deadline: float) -> None:
     """Say what the channel is for."""
-    wire.send(ssh_text.request(secrets.token_hex(16), verb, arguments), deadline)
+    nonce = secrets.token_hex(16)
+    wire.mark = f"{nonce}\n".encode()
+    wire.send(ssh_text.request(nonce, verb, arguments), deadline)

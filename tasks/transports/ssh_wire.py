@@ -39,6 +39,7 @@ class Wire:
 
     def __init__(self, transport: paramiko.Transport, command: str, where: str, deadline: float) -> None:
         self.where, self.errors, self._transport = where, bytearray(), transport
+        self.mark = b""
         with self._bounded(deadline), broken(where):
             self.channel = transport.open_session(timeout=self._left(deadline))
             self.channel.exec_command(command)
@@ -102,9 +103,15 @@ class Wire:
             self._errors()
             return self.channel.exit_status if self.channel.status_event.is_set() else -1
 
+    def words(self) -> bytes:
+        """What came on standard error after `mark`, where one was set and came: before it stands what the login's own files say."""
+        errors = bytes(self.errors)
+        at = errors.find(self.mark)
+        return errors if at < 0 else errors[at + len(self.mark) :]
+
     def said(self) -> str:
         """The end of what came on standard error, harmless and on one line."""
-        words = bytes(self.errors[-4096:]).decode("utf-8", "replace").split("\n")
+        words = self.words()[-4096:].decode("utf-8", "replace").split("\n")
         return inert("; ".join(filter(None, (word.strip() for word in words))), 500)
 
     def _errors(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 
 from tasks import verify
 from tasks.model import Outcome, Result
@@ -35,3 +36,18 @@ def test_what_has_no_file_is_not_forgotten(victim: Victim) -> None:
     victim.find("connection.remote", pid=None, states=["TIME_WAIT"])  # the watch for silence answers for it
     end = verify._end(victim.case, [])
     assert (end.outcome, "1 suspicious things are left" in end.summary) == (Outcome.DONE, True), end.summary
+
+
+def test_our_own_vault_is_no_loss_of_sight(victim: Victim) -> None:
+    """Where /home is a file system of its own the file is kept beside its place: our doing. Another folder like that is not."""
+    victim.file("home/x", b"threat")
+    path = str(victim.root / "home/x")
+    victim.find("file.beacon", path=path, sha256=sha256(b"threat").hexdigest())
+    receipt = victim.do(victim.plan())
+    folder = str(receipt.record["kept"]).rpartition("/")[0].rpartition("/")[0]
+    why = {"what": folder, "why": "a quarantine vault was not judged"}
+    seen = {"phase": "again", "artefact": "files", "path": "x", "sha256": "0" * 64, "count": 0, "rows": 0}
+    victim.case.record("reading", **seen, unseen=[why])
+    assert verify._sight(victim.case).result is Result.PASS
+    victim.case.record("reading", **seen, unseen=[{**why, "what": "/elsewhere"}])
+    assert verify._sight(victim.case).result is Result.UNKNOWN

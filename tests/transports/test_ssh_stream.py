@@ -340,3 +340,31 @@ def test_a_file_that_is_exchanged_at_the_last_moment(servers, tmp_path):
             hands.move(str(tmp_path / "file"), str(tmp_path / "vault/file"), 0, wanted)
     assert (tmp_path / "file").read_bytes() == b"another\n"
     assert not list((tmp_path / "vault").iterdir())
+
+
+NOISE = """echo welcome; echo be careful >&2; export LD_PRELOAD=/nonexistent.so PATH=/nonexistent ENV={folder}/env
+sha256sum() {{ echo 0; }}; export -f sha256sum
+"""
+
+
+def test_what_a_login_says_is_no_answer(servers, tmp_path):
+    """A start file that talks, breaks PATH and preloads what is not there: every verb works, and none takes that for its own words."""
+    (tmp_path / "bashrc").write_text(NOISE.format(folder=tmp_path))
+    (tmp_path / "env").write_text("echo from ENV\n")
+    folder = servers("dash").folder.parent / "talks"
+    # bash reads the start file of a login that sshd made; the accounts of these servers have the plain sh.
+    accounts = (
+        f"sed '/^root:/s,/bin/sh$,/bin/bash,' {folder}/passwd >{tmp_path}/passwd\ncat {tmp_path}/passwd >/etc/passwd"
+    )
+    setup = f"{accounts}\ncp {tmp_path}/bashrc {folder}/home/root/.bashrc"
+    with (
+        Server(folder, setup=setup) as server,
+        closing(SshHands(server.host(), NOWHERE, no_secret)) as hands,
+    ):
+        into = io.BytesIO()
+        assert hands.fetch("/etc/passwd", into, MEBI).sha256 == hashlib.sha256(into.getvalue()).hexdigest()
+        assert hands.sha256("/etc/passwd") == hashlib.sha256(into.getvalue()).hexdigest()
+        assert hands.run(["echo", "heard"]).out == b"heard\n"
+        with pytest.raises(TargetError) as caught:
+            hands.fetch("/nowhere", io.BytesIO(), MEBI)
+        assert caught.value.seen == "No such file or directory"

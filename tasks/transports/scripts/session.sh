@@ -61,6 +61,7 @@ obey_once() {
         set -- "$@" "$line"
         count=$((count - 1))
     done
+    echo "$nonce" >&2 # what the login said on standard error ends here
     "verb_$verb" "$@"
 }
 

@@ -51,7 +51,7 @@ def drilled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     `undo` is tried on it, which no reading test minds; who damages it makes a copy.
     """
     folder = tmp_path_factory.mktemp("drill")
-    words = ("drill", "--yes", "--no-prefect", "--interval", "0.2", "--json", "--reports", "reports")
+    words = ("drill", "--yes", "--no-prefect", "--no-windows", "--interval", "0.2", "--json", "--reports", "reports")
     said = ended(spawn(*words, cwd=folder))
     assert said.code == 0, said.text
     (folder / "said.json").write_text(said.out)

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import pytest
 
-from flows import deploy, server
+from flows import deploy
 from flows.launch import Launch, carry_on
 from flows.server import Server
 from lab.range import Range
@@ -32,27 +32,16 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A site before a running range."""
+def house(prefect_site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A site before a running range; the Prefect server is its own."""
     folder = tmp_path_factory.mktemp("deploy")
     with Range(folder / "range", "keepalive", 0.2) as lab, pytest.MonkeyPatch.context() as patch:
         for name, value in lab.environment.items():
             patch.setenv(name, value)
-        made = House(folder / "site", lab)
+        made = House(prefect_site, lab)
         lab.write_site(made.folder)
         made.merge("playbooks/beacon.yaml", QUICK)
         yield made
-
-
-@pytest.fixture(scope="module")
-def prefect(house: House) -> Iterator[Server]:
-    """One server for all tests of this file, that of the site."""
-    before = dict(os.environ)
-    with server.running(house.folder / ".hemostat" / "prefect") as running:
-        assert running.wait(), "the Prefect server did not come up; see server.log in its folder"
-        yield running
-    os.environ.clear()
-    os.environ.update(before)
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +58,13 @@ def deployment(house: House, prefect: Server) -> Iterator[UUID]:
             stderr=log,
         )
     said = house.folder / "deploy.log"
-    assert until(lambda: "/run" in said.read_text() or process.poll() is not None, 60), said.read_text()
-    assert process.poll() is None, said.read_text()
-    yield UUID(said.read_text().split("/deployments/deployment/")[1].split("/")[0])
-    process.send_signal(signal.SIGINT)
-    process.wait(30)
+    try:
+        came = until(lambda: "/deployments/deployment/" in said.read_text() or process.poll() is not None, 60)
+        assert came and process.poll() is None, said.read_text()
+        yield UUID(said.read_text().split("/deployments/deployment/")[1].split("/")[0])
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
 
 
 def until(true: Callable[[], bool], seconds: float) -> bool:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from flows import doors, server
+from flows import doors
 from flows.engine import Nobody
 from flows.launch import Launch, carry_on, urgent
 from flows.server import Server
@@ -30,17 +30,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests of this file: its first start takes about ten seconds."""
-    before = dict(os.environ)
-    with server.running(tmp_path_factory.mktemp("prefect")) as running:
-        assert running.wait(), "the Prefect server did not come up; see server.log in its folder"
-        yield running
-    os.environ.clear()
-    os.environ.update(before)
 
 
 @pytest.fixture

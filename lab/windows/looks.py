@@ -44,7 +44,7 @@ class Looks:
             "notes": lambda _: [{"detail": "", "at": 0.0} | r for r in host.scenario.notes],
             "events": self._events,
             "modules": self._modules,
-            "phantom": lambda _: [],
+            "phantom": lambda _: [{"pid": pid} for pid in sorted(self._hidden())],
         }
 
     def look(self, shell: Shell, data: Any, pipes: Pipes) -> str:
@@ -106,7 +106,13 @@ class Looks:
                 "ours": False,
             }
             for p in self.host.alive()
+            if p.pid not in self._hidden()
         ] + self._ours()
+
+    def _hidden(self) -> set[int]:
+        """The pids that a rootkit keeps out of every list."""
+        beacon = self.host.scenario.beacon
+        return {self.host.beacon} if beacon and beacon.hidden and self.host.beacon else set()
 
     def _ours(self) -> list[Row]:
         """What the look itself runs in: the shell's host, cmd and PowerShell, as the host's own list shows them too."""

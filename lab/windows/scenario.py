@@ -19,7 +19,8 @@ Rows = tuple[dict[str, Any], ...]
 class Beacon:
     """The process that talks to the remote. `by` are what starts it again: `service NAME`, `task PATH` or `wmi NAME`.
 
-    `module` is the library that a shared host runs for it; `talks` False is a host on which nothing talks.
+    `module` is the library that a shared host runs for it. `hidden`: no list of processes shows
+    it, only its socket.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
@@ -30,6 +31,7 @@ class Beacon:
     user: str = "LAB\\ada"
     parent: str = "explorer.exe"
     module: str = ""
+    hidden: bool = False
     by: tuple[str, ...] = ()
 
 

@@ -18,7 +18,14 @@ _LIVE = ("ESTABLISHED", "SYN_SENT")
 def judge(snapshot: Snapshot, context: Context) -> list[Finding]:
     """One finding a process and destination, so that a beacon's hundred sockets are one line."""
     seen = _in_sight(snapshot, context)
-    return [*_to_remote(seen, context), *_unowned(seen, context), *_elsewhere(seen, context), *_listens(seen, context)]
+    hidden = _phantom(seen, snapshot, context)
+    return [
+        *_to_remote(seen, context),
+        *_unowned(seen, context),
+        *hidden,
+        *_elsewhere(seen, context),
+        *_listens(seen, context),
+    ]
 
 
 Sighted = list[tuple[Connection, Process | None]]
@@ -70,6 +77,23 @@ def _unowned(seen: Sighted, context: Context) -> Iterator[Finding]:
             "high" if remote else "low" if kernel else "medium",
             "T1014",
             _facts([connection], None),
+        )
+
+
+def _phantom(seen: Sighted, snapshot: Snapshot, context: Context) -> Iterator[Finding]:
+    """A Windows socket's owner that is in no list of processes, checked twice on the host."""
+    for pid in snapshot.windows.phantom if snapshot.windows else ():
+        sockets = [c for c, _ in seen if c.pid == pid]
+        remote = any(talks(c, context.remote) for c in sockets)
+        yield Finding(
+            "connection.phantom",
+            f"process {pid} owns a socket, yet neither of two process lists shows it",
+            f"process {pid} (in no list)",
+            "A hidden process looks so; so does an ended process whose socket another one inherited. Only a memory image can tell.",
+            90 if remote else 55,
+            "high" if remote else "medium",
+            "T1014",
+            _facts(sockets, None) | {"pid": pid},
         )
 
 

@@ -76,9 +76,6 @@ def suspicions(process: Process, snapshot: Snapshot, context: Context) -> Iterat
         yield "process.command", Sign(f"its command line {sign.words}", sign.score, sign.attack), "medium"
     yield from _child(process, above)
     yield from _keeper(process, snapshot, context)
-    if process.pid in windows.phantom:
-        words = "owns a socket, yet neither of two process lists shows it"
-        yield "process.hidden", Sign(words, 85, "T1014"), "high"
 
 
 def _file(process: Process, files: dict[str, Signed]) -> Iterator[Suspicion]:

@@ -149,7 +149,7 @@ def test_the_size_limit_cuts_and_says_so(tmp_path: Path) -> None:
     case.close()
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), os.getppid()])
+@pytest.mark.parametrize("pid", [os.getpid(), os.getppid()], ids=["self", "parent"])
 def test_hemostats_own_memory_is_never_copied(tmp_path: Path, pid: int) -> None:
     """A finding that names hemostat itself: its secrets do not land in the evidence, and that is told."""
     case = sit(tmp_path, Approval.AUTO)

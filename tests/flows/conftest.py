@@ -12,18 +12,37 @@ from flows import server
 from flows.server import Server
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def prefect_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the site whose server it is."""
     return tmp_path_factory.mktemp("prefect") / "site"
 
 
-@pytest.fixture(scope="package")
-def prefect(prefect_site: Path) -> Iterator[Server]:
-    """The running server; its first start takes about ten seconds."""
+@pytest.fixture(scope="session")
+def prefect_server(prefect_site: Path) -> Iterator[tuple[Server, dict[str, str]]]:
+    """The running server and the environment that leads to it; its first start takes about ten seconds."""
     before = dict(os.environ)
     with server.running(prefect_site / ".hemostat" / "prefect") as running:
         assert running.wait(), "the Prefect server did not come up; see server.log in its folder"
+        ways = {name: value for name, value in os.environ.items() if before.get(name) != value}
+        _restore(before)
+        yield running, ways
+    _restore(before)
+
+
+@pytest.fixture(scope="module")
+def prefect(prefect_server: tuple[Server, dict[str, str]]) -> Iterator[Server]:
+    """The server, with its environment for the tests of one file and no others."""
+    running, ways = prefect_server
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ways.items():
+            patch.setenv(name, value)
+        from prefect.context import refresh_global_settings_context
+
+        refresh_global_settings_context()
         yield running
+
+
+def _restore(before: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(before)

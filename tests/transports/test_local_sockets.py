@@ -104,7 +104,10 @@ for _ in range(100):
     began = time.monotonic()
     caught = LocalHands().watch(remote, 60.0)
     assert time.monotonic() - began < 30
-    assert {(c.remote, c.pid, c.owner) for c in caught} == {("127.77.0.2", child.pid, "high")}
+    # On a busy machine some are seen whose owner had closed them before we asked.
+    seen = {(c.remote, c.pid, c.owner) for c in caught}
+    assert ("127.77.0.2", child.pid, "high") in seen
+    assert seen <= {("127.77.0.2", child.pid, "high"), ("127.77.0.2", None, "low"), ("127.77.0.2", None, "none")}
     assert LocalHands().watch(remote, 0.0) == ()
 
 

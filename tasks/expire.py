@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from tasks import neighbours, undo
+from tasks import neighbours, report, undo
 from tasks.case import Case
 from tasks.model import Mode
 from tasks.state import Act, State
@@ -30,4 +30,6 @@ def run(case: Case, now: datetime) -> list[Undone]:
             continue
         case.record("note", about=act.action.id, text="the block's time to live is over")
         results.append(undo.take_back(case, act))
+    if results:
+        report.refresh(case)
     return results

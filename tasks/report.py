@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from markupsafe import Markup
 
 from tasks.case import Case, write_once
 from tasks.journal import hexdigest
-from tasks.model import Outcome, Step, StepEnd, inert
+from tasks.model import HemostatError, Outcome, Step, StepEnd, inert
 from tasks.report_view import View, view
 
 __all__ = ["View", "html", "markdown", "view"]
@@ -118,3 +119,13 @@ def write(case: Case, step: Step | None = None) -> StepEnd:
     hashes = {name: hexdigest(data) for name, data in files.items()}
     case.record("report.written", files=hashes, head=case.journal.head, step=step)
     return StepEnd(Step.REPORT, Outcome.DONE, f"written: {case.folder / 'report.html'}")
+
+
+def refresh(case: Case) -> None:
+    """Write the report anew where there is one: it must not go on telling of changes that were taken back since.
+
+    A report that cannot be written now (a full disk) undoes nothing; `hemostat report` writes it later.
+    """
+    if any(record.kind == "report.written" for record in case.state.records):
+        with suppress(OSError, HemostatError):
+            write(case)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
-from tasks import decide, neighbours, remedies
+from tasks import decide, neighbours, remedies, report
 from tasks.acts import approved, perform, propose
 from tasks.block import Target, listing, look, save
 from tasks.case import Case
@@ -76,6 +76,7 @@ def run(case: Case, steps: Sequence[str], rule: Approval) -> list[Undone]:
         # Found there, not made by us: it stays, but this incident no longer needs it.
         if act.step in steps and act.receipt and not act.receipt.changed:
             case.record("release", action=act.action.id)
+    report.refresh(case)
     return results
 
 

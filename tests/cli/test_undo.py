@@ -57,6 +57,8 @@ def test_everything_comes_back_step_by_step(drilled: Path) -> None:
     assert sandbox(folder) == restored
     verified = ended(spawn("verify", folder.name, "--reports", folder.parent, cwd=folder.parent))
     assert verified.code == 0, verified.text
+    told = (folder / "report.md").read_text()
+    assert "taken back" in told, "the report must not go on telling of changes that were taken back"
 
 
 def test_a_block_that_is_not_verified_needs_a_word(house: House) -> None:

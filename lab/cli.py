@@ -202,7 +202,10 @@ class Session(Generic[D]):
         """Do one line and show its answer; then the faults that come after it."""
         self.device.count += 1
         time.sleep(self.device.faults.delay)
-        self.show(self.answer(line))
+        self.device.seen()
+        answer = self.answer(line)
+        self.device.enforced()
+        self.show(answer)
         if self.device.faults.drops(line):
             raise Gone
 

@@ -94,6 +94,10 @@ class Connections:
         return len(doomed)
 
 
+def _nothing() -> None:
+    """A device whose data path asks `admit` itself has nothing to wait for."""
+
+
 class Device:
     """A device's state, apart from any session. A vendor subclasses it in lab/devices/ and fills the class variables.
 
@@ -120,6 +124,9 @@ class Device:
         self.conns = Connections()
         self.lock = threading.RLock()
         self.count = 0
+        # Before a line: the data path tells what it sees; after it: what the device decides is in force before it answers.
+        self.seen: Callable[[], None] = _nothing
+        self.enforced: Callable[[], None] = _nothing
         # The lines that it obeyed, as command accounting (RFC 8907 section 7) would have sent them away.
         self.accounting: deque[str] = deque(maxlen=10_000)
 

@@ -11,7 +11,7 @@ import json
 import re
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -93,9 +93,17 @@ class Enforcer:
         self._counted: dict[Flow, int] = {}
         self._turn = threading.Lock()
         self.tick()
+        device.seen, device.enforced = self._turns(self._connections), self._turns(self._decide)
+
+    def _turns(self, work: Callable[[], None]) -> Callable[[], None]:
+        def one() -> None:
+            with self._turn:
+                work()
+
+        return one
 
     def tick(self) -> None:
-        """Put what the device decides now in force, and tell it what the kernel saw."""
+        """Put what the device decides now in force (a commit that reverts has no line), and tell it what the kernel saw."""
         with self._turn:
             self._decide()
             self._connections()

@@ -34,6 +34,9 @@ def prefect_server(prefect_site: Path) -> Iterator[tuple[Server, dict[str, str]]
 def prefect(prefect_server: tuple[Server, dict[str, str]]) -> Iterator[Server]:
     """The server, with its environment for the tests of one file and no others."""
     running, ways = prefect_server
+    if not running.alive:  # another file's test has killed it
+        running._spawn(int(running.url.split(":")[2].split("/")[0]))
+        assert running.wait(), "the Prefect server did not come up again"
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ways.items():
             patch.setenv(name, value)

@@ -182,26 +182,13 @@ def test_a_run_that_is_executed_again_opens_no_second_incident(
     prefect: Server, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Prefect may execute a flow run twice, as after a crash: the incident's name follows from the flow run's."""
-    from prefect.client.orchestration import get_client
-    from prefect.flow_engine import run_flow_async
-    from prefect.states import Pending
-
-    from flows.form import respond_from_form
-
     monkeypatch.setenv("HEMOSTAT_SITE", str(house.folder))
     monkeypatch.setenv("HEMOSTAT_REPORTS", str(house.reports))
-    parameters = {"host": "victim", "remote": "203.0.113.77", "playbook": "beacon", "reason": ""}
     before = len(house.incidents)
-
-    async def twice() -> None:
-        async with get_client() as client:
-            run = await client.create_flow_run(respond_from_form, parameters=parameters, state=Pending())
-            for _ in range(2):
-                await run_flow_async(respond_from_form, flow_run=run, parameters=parameters, return_type="state")
-                await client.set_flow_run_state(run.id, Pending(name="Again"), force=True)
-                run = await client.read_flow_run(run.id)
-
-    asyncio.run(twice())
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.flows.twice"], cwd=CODE, timeout=120, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
     assert len(house.incidents) == before + 1
     state = load_state(house.incidents[-1])
     assert all(state.attempts[step] == 1 for step in Step if state.done(step)), "a finished step was executed twice"

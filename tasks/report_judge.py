@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasks.model import Action, Decision, Finding, Json, Outcome, Result, Step
-from tasks.remedies import account
+from tasks.model import Action, Decision, Outcome, Result, Step
 from tasks.report_advice import INITIAL_ACCESS
+from tasks.report_answers import answered
 from tasks.report_lines import joined, many
 from tasks.report_proofs import Containment, Proof, containment, passed, proofs, taken_back, verified
 from tasks.state import UNDO, State
@@ -108,31 +108,6 @@ def _checked_now(state: State) -> str:
 def _open(state: State) -> str:
     asked = questions(state)
     return f"{many(len(asked), 'question')}; first: {asked[0]}"
-
-
-def answered(finding: Finding, state: State) -> bool:
-    """An act of ours that still stands dealt with the very thing that the finding names: the process, or the file (and line)."""
-    back = taken_back(state)
-    took = (a.action for a in state.acts if a.step == Step.CLEANUP and a.receipt and a.receipt.ok)
-    return any(_about(a.facts, a.target) in _named_by(finding) for a in took if a.id not in back)
-
-
-def _named_by(finding: Finding) -> set[str]:
-    """What an action on would answer the finding: its process; or its file, or that one line of it."""
-    about = _about(finding.facts, finding.where)
-    whole_file = {str(finding.facts["path"])} if finding.facts.get("line") and finding.facts.get("path") else set()
-    user = account.user_of(finding)
-    return {about} | whole_file | ({f"user {user}"} if user else set())
-
-
-def _about(facts: Json, text: str) -> str:
-    """A process is not its program, a line of a file is not the whole file."""
-    if facts.get("pid"):
-        return f"process {facts['pid']}"
-    if facts.get("user") and not facts.get("path"):
-        return f"user {facts['user']}"
-    path = str(facts.get("path") or text)
-    return f"{path}, line {facts['line']}" if facts.get("line") else path
 
 
 def questions(state: State) -> tuple[str, ...]:

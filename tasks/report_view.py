@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 from tasks.model import Alert, Decision, Finding, Json, Mode, Step, Verdict
 from tasks.report_advice import advice, name
+from tasks.report_answers import answer
 from tasks.report_deeds import KILLS, Asked, Deed, Item, Tested, asked, deeds, guards, kept, tested
-from tasks.report_judge import answered, questions, step_note, summary, unseen, verdict_line
+from tasks.report_judge import questions, step_note, summary, unseen, verdict_line
 from tasks.report_lines import Moment, duration, joined, many, moments, size, stamp
 from tasks.report_picture import Mark, Picture, draw
 from tasks.report_proofs import Containment, Instants, containment, instants, proofs, verified
@@ -30,7 +31,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A finding with its technique's name and whether an action answered it."""
+    """A finding with its technique's name and what became of it."""
 
     finding: Finding
     technique: str
@@ -271,10 +272,7 @@ def _act_marks(state: State) -> Iterator[Mark]:
 
 
 def _seen(state: State, findings: Iterable[Finding]) -> tuple[Seen, ...]:
-    return tuple(
-        Seen(f, name(f.attack), "an action answered it" if answered(f, state) else "no action answers it")
-        for f in sorted(findings, key=lambda f: -f.score)
-    )
+    return tuple(Seen(f, name(f.attack), answer(f, state)) for f in sorted(findings, key=lambda f: -f.score))
 
 
 def _looked_again(state: State) -> bool:

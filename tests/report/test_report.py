@@ -85,3 +85,23 @@ def test_an_action_on_a_file_answers_its_lines(tmp_path: Path) -> None:
         "/etc/systemd/system/a.service:5": "an action answered it",
         "/etc/systemd/system/b.service:5": "no action answers it",
     }
+
+
+@pytest.mark.parametrize(
+    ("refused", "says"),
+    [(False, "an action that waits for approval would answer it"), (True, "no action answers it")],
+)
+def test_an_action_that_waits_for_approval_is_no_missing_one(tmp_path: Path, refused: bool, says: str) -> None:
+    """While the card stands, its findings say that an action would answer them; after a no, that none does."""
+    story = Story(tmp_path)
+    story.open()
+    path = "/etc/systemd/system/a.service"
+    finding = Finding("unit", "starts it", f"{path}:5", "why", 90, "high", "T1543.002", {"path": path, "line": 5})
+    story.say("finding", finding=finding, phase="first")
+    action = Action("1", "autostart.file", "web-7", path, "starts it", facts={"path": path})
+    story.say("plan", step="cleanup", actions=[action], digest="c1ea" * 16, blast={})
+    story.say("approval.asked", step="cleanup", digest="c1ea" * 16)
+    if refused:
+        story.say("approval.refused", step="cleanup", digest="c1ea" * 16, by="li.wei", via="test", reason="no")
+    (seen,) = report.view(*story.end()).found
+    assert seen.answer == says

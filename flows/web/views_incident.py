@@ -25,7 +25,10 @@ _BLAST = (
     "remote also met by",
     "expires",
     "undo",
+    "copied",
+    "holds",
     "not in the evidence",
+    "left to a person",
 )
 _OVERRIDE = re.compile(r"--override ([a-z][a-z-]{0,40})")
 

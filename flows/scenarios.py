@@ -14,6 +14,7 @@ from flows.console import line
 from flows.scoring import Score
 from flows.scoring import score as scored
 from lab.netns import scenario as scenarios
+from lab.netns import systemd
 from lab.netns.range import Range
 from lab.netns.scenario import Platform, Scenario
 from tasks.case import load_state, new_id
@@ -31,7 +32,8 @@ It starts, in network, process and mount namespaces of its own, which nothing ou
   soc         the network that hemostat itself is in for as long as the drill lasts
 
 It needs root, or a machine that lets its users make user namespaces (then Debian's uidmap too), and iproute2, nftables, conntrack,
-openssh-server, frr and gcc. The machine's programs are seen read-only in the hosts; its own files are not there. It writes
+openssh-server, frr and gcc; scenarios with a real systemd as the victim's first process want root, a cgroup2, and systemd, dbus,
+libpam-systemd and cron. The machine's programs are seen read-only in the hosts; its own files are not there. It writes
 below one folder, reports/ID. All that it started ends with it, also after SIGKILL: the kernel ends a namespace's processes with its first.
 Without root some of those files belong to your subordinate ids: `unshare --map-auto --map-root-user rm -r reports/ID` takes them away.
 It asks before the cleanup (--yes does not ask). `--list` shows the scenarios, `--all` runs them one after the other.
@@ -76,12 +78,18 @@ def run(options: runs.Options, names: tuple[str, ...], firewall: str = "") -> in
         ConfigError: no such scenario or platform, or no range can be made here.
     """
     chosen = [_with(scenarios.load(name), firewall) for name in names or scenarios.names()]
-    results = [_one(options, scenario) for scenario in chosen]
+    # Whoever asks for all gets what this machine can play, and is told of the rest; a scenario that was named is an error.
+    out = {} if names else {scenario.name: why for scenario in chosen if (why := _needs_more(scenario))}
+    results = [_one(options, scenario) for scenario in chosen if scenario.name not in out]
     if options.as_json:
-        facts({"scenarios": results})
+        facts({"scenarios": results, "not_played": out})
     else:
-        _show(results)
+        _show(results, out)
     return 1 if any(result.faults for result in results) else 0
+
+
+def _needs_more(scenario: Scenario) -> str:
+    return systemd.missing() if scenario.init == "systemd" else ""
 
 
 def _with(scenario: Scenario, firewall: str) -> Scenario:
@@ -109,7 +117,7 @@ def _one(options: runs.Options, scenario: Scenario) -> Result:
     return Result(scenario.name, folder.name, str(state.outcome), score, control, faults)
 
 
-def _show(results: list[Result]) -> None:
+def _show(results: list[Result], not_played: dict[str, str]) -> None:
     table = Table(title="Scenarios", title_justify="left", box=None, pad_edge=False)
     for heading in ("scenario", "outcome", "contained", "clean", "found", "verdict"):
         table.add_column(heading)
@@ -124,6 +132,8 @@ def _show(results: list[Result]) -> None:
     for result in results:
         for fault in result.faults:
             out.print(line(f"{result.scenario}: {fault}", "red"))
+    for name, why in not_played.items():
+        out.print(line(f"{name} was not played here: {why}", "yellow"))
 
 
 def _seconds(value: float | None) -> str:

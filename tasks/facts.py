@@ -53,7 +53,7 @@ class Process:
 
     `exe` is the path without "(deleted)", "memfd:NAME" for a memfd, empty for a kernel thread or when denied. `hidden`
     says how the process is hidden, empty when it is not. `denied` names the fields that we were not allowed to read.
-    `container` names what owns it ("docker 0123456789ab"), empty for the host itself.
+    `container` names what owns it ("docker 0123456789ab"), empty for the host itself. `unit` is systemd's, by its control group.
     """
 
     pid: int
@@ -70,6 +70,7 @@ class Process:
     hidden: str = ""
     denied: tuple[str, ...] = ()
     container: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,17 +33,26 @@ def _home(kind: str, reader: Reader, *globs: str) -> tuple[Place, ...]:
     return tuple(Place(kind, glob, reader, home=True) for glob in globs)
 
 
+# systemd.unit(5), "Unit File Load Path". What a generator or systemd-run makes stands in folders of their own below /run.
+_GENERATED = ("generator", "generator.early", "generator.late")
+_MADE = tuple(f"run/systemd/{folder}" for folder in ("transient", *_GENERATED))
 _UNIT_FOLDERS = (
     "etc/systemd/system", "etc/systemd/user", "run/systemd/system", "usr/local/lib/systemd/system",
-    "usr/lib/systemd/system", "usr/lib/systemd/user", "lib/systemd/system",
+    "usr/lib/systemd/system", "usr/lib/systemd/user", "lib/systemd/system", "etc/systemd/system.control", "run/systemd/system.control",
+    "etc/systemd/system.attached", "run/systemd/system.attached", "run/systemd/user", "etc/xdg/systemd/user",
+    "usr/local/lib/systemd/user", "usr/local/share/systemd/user", "usr/share/systemd/user",
+    *_MADE, *(f"run/user/*/systemd/{folder}" for folder in ("user", "user.control", "transient", *_GENERATED)),
 )  # fmt: skip
 _GENERATORS = tuple(
     f"{folder}/systemd/{kind}-generators"
     for folder in ("etc", "run", "usr/local/lib", "usr/lib", "lib")
     for kind in ("system", "user")
 )
-_HOME_UNITS = (".config/systemd/user", ".local/share/systemd/user")
-_SERVICES = ("*.service", "*.service.d/*.conf", "*.socket", "*.path")
+_HOME_UNITS = (".config/systemd/user", ".config/systemd/user.control", ".local/share/systemd/user")
+_SERVICES = (
+    "*.service", "*.service.d/*.conf", "service.d/*.conf", "*.socket", "*.socket.d/*.conf", "*.path", "*.path.d/*.conf",
+)  # fmt: skip
+_TIMERS = ("*.timer", "*.timer.d/*.conf")
 
 PLACES: tuple[Place, ...] = (
     *_system("ld_preload", "lines", "etc/ld.so.preload"),
@@ -53,8 +62,8 @@ PLACES: tuple[Place, ...] = (
     *_system("at", "whole", "var/spool/cron/atjobs/*", "var/spool/at/*"),
     *_system("systemd", "exec", *(f"{folder}/{name}" for folder in _UNIT_FOLDERS for name in _SERVICES)),
     *_home("systemd", "exec", *(f"{folder}/{name}" for folder in _HOME_UNITS for name in _SERVICES)),
-    *_system("systemd_timer", "timer", *(f"{folder}/*.timer" for folder in _UNIT_FOLDERS)),
-    *_home("systemd_timer", "timer", *(f"{folder}/*.timer" for folder in _HOME_UNITS)),
+    *_system("systemd_timer", "timer", *(f"{folder}/{name}" for folder in _UNIT_FOLDERS for name in _TIMERS)),
+    *_home("systemd_timer", "timer", *(f"{folder}/{name}" for folder in _HOME_UNITS for name in _TIMERS)),
     *_system("profile", "lines", "etc/profile", "etc/profile.d/*.sh", "etc/bash.bashrc", "etc/bashrc"),
     *_system("profile", "lines", "etc/zsh/zshenv", "etc/zsh/zprofile", "etc/zsh/zshrc", "etc/zshenv", "etc/zshrc"),
     *_home("profile", "lines", ".profile", ".bashrc", ".bash_profile", ".bash_login", ".bash_logout", ".bash_aliases"),

@@ -154,5 +154,7 @@ def mentions(text: str, path: str, own: str, home: str) -> bool:
     ways = {path, own}
     if home and path.startswith(f"{home}/"):
         ways |= {sign + path[len(home) :] for sign in ("~", "$HOME", "%h")}
-    bare = _unquoted(text)
-    return any(re.search(rf"(?<![\w./-]){re.escape(way)}(?![\w./-])", bare) for way in ways if "/" in way)
+    # As printf(1) and echo(1) would write it, too: a generator writes a unit with line ends between its words.
+    bare = (_unquoted(text), _unquoted(re.sub(r"\\[ntr]", " ", text)))
+    words = (rf"(?<![\w./-]){re.escape(way)}(?![\w./-])" for way in ways if "/" in way)
+    return any(re.search(word, written) for word in words for written in bare)

@@ -6,7 +6,6 @@ It runs in namespaces of its own (lab.netns.inside makes them) and obeys JSON or
 from __future__ import annotations
 
 import json
-import os
 import selectors
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from lab import c2
 from lab.netns import enforce, frr, heartbeat, kernel, layout, root
 from lab.netns.init import PATH, Init, wait
 from lab.netns.plan import Plan
+from lab.netns.systemd import Systemd
 from lab.site import line_of
 from tasks.model import Json
 
@@ -41,6 +41,8 @@ MaxStartups 200:30:400
 MaxSessions 100
 Subsystem sftp internal-sftp
 """
+# As Debian's own: a login is a session of logind's, in a control group of its own.
+BY_SYSTEMD = SSHD.replace("UsePAM no", "UsePAM yes")
 
 
 class Host:
@@ -49,10 +51,18 @@ class Host:
     def __init__(self, plan: Plan, folder: Path, name: str) -> None:
         self.plan, self.folder, self.name = plan, folder, name
         self.root = folder / "hosts" / name
-        self.init = Init(self.root, obeys=name in (layout.VICTIM, layout.CONTROL))
+        self.init = self._init()
         self.ticks: list[Callable[[], None]] = []
         self.leave: list[Callable[[], None]] = []
         self.begin: list[Callable[[], None]] = []
+
+    @property
+    def real(self) -> bool:
+        """Is its process 1 the machine's own systemd?"""
+        return self.name == layout.VICTIM and self.plan.scenario.init == "systemd"
+
+    def _init(self) -> Init | Systemd:
+        return Systemd(self.root) if self.real else Init(self.root, self.name in (layout.VICTIM, layout.CONTROL))
 
     def up(self) -> None:
         """Network, files, services; returns when they answer."""
@@ -60,8 +70,9 @@ class Host:
         STARTS[self.name](self)
 
     def files(self, sshd: str = SSHD) -> None:
-        """The root folder with its mounts, and sshd's own configuration."""
-        root.mounted(self.root)
+        """The root folder with its mounts, and sshd's own configuration. A real systemd's host makes its mounts by itself."""
+        if not self.real:
+            root.mounted(self.root)
         ssh, keys = self.root / "etc/ssh", self.plan.keys
         for file, text in (
             ("host_key", keys[self.name]),
@@ -108,11 +119,11 @@ def public(key: str) -> str:
 
 
 def _machine(host: Host) -> None:
-    host.files()
+    host.files(BY_SYSTEMD if host.real else SSHD)
     host.init.sshd()
     listens(layout.SSH)
     host.begin.append(host.init.boot)
-    host.leave.append(lambda: root.released(host.root))
+    host.leave.append(host.init.leave)
 
 
 def _control(host: Host) -> None:
@@ -138,7 +149,7 @@ def _router(host: Host) -> None:
     _forward()
     host.files(f"{SSHD}ForceCommand /usr/bin/vtysh\n")
     host.init.sshd()
-    if "frr" in host.plan.scenario.firewalls:
+    if "frr" in host.plan.scenario.firewalls and isinstance(host.init, Init):
         frr.start(host.root, host.init)
     listens(layout.SSH)
 
@@ -196,24 +207,19 @@ def _drop_by_drop(client: socket.socket) -> None:
 def _run(host: Host, order: dict[str, Json]) -> Json:
     inside = (host.root / "etc/passwd").exists()
     ran = subprocess.run(  # noqa: S603 - a laboratory's own words, within the host's namespaces
-        order["argv"],
+        host.init.words(order["argv"]) if inside else order["argv"],
         input=order.get("stdin", "").encode(),
         capture_output=True,
         timeout=PATIENCE,
         check=False,
         env={"PATH": PATH, "HOME": "/root"},
-        preexec_fn=lambda: _within(host.root) if inside else None,
+        preexec_fn=host.init.enter if inside else None,
     )
     return {
         "status": ran.returncode,
         "out": ran.stdout.decode("utf-8", "replace"),
         "err": ran.stderr.decode("utf-8", "replace"),
     }
-
-
-def _within(folder: Path) -> None:
-    os.chroot(folder)
-    os.chdir("/")
 
 
 def _provoke(host: Host, order: dict[str, Json]) -> Json:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lab.netns import entries, kernel
+from lab.netns import entries, kernel, root
 from lab.netns.entries import Start
 
 CRON = 1.0
@@ -25,9 +25,9 @@ SSHD = ("/usr/sbin/sshd", "-D", "-f", "/etc/ssh/sshd_config")
 class Init:
     """The host's processes, for as long as it is up."""
 
-    def __init__(self, root: Path, obeys: bool) -> None:
+    def __init__(self, folder: Path, obeys: bool) -> None:
         """`obeys`: cron, units and the like are obeyed; else only `services` run."""
-        self.root, self.obeys = root, obeys
+        self.root, self.obeys = folder, obeys
         self._units: dict[str, int] = {}
         self._next_cron = 0.0
 
@@ -61,6 +61,10 @@ class Init:
         for start in starts:
             self.start(start)
 
+    def leave(self) -> None:
+        """The range ends."""
+        root.released(self.root)
+
     def down(self) -> None:
         """Every process of the host but this one ends, as when its power fails."""
         with suppress(ProcessLookupError):
@@ -68,6 +72,15 @@ class Init:
         self._units.clear()
         while self._reap():
             time.sleep(0.005)
+
+    def words(self, argv: Sequence[str]) -> list[str]:
+        """How a program is started within the host, by whoever has called `enter`."""
+        return list(argv)
+
+    def enter(self) -> None:
+        """Make the host's root folder this process's own."""
+        os.chroot(self.root)
+        os.chdir("/")
 
     def start(self, start: Start) -> int:
         """Start it; its process id."""
@@ -82,8 +95,7 @@ class Init:
             os.dup2(nothing, number)
         os.closerange(3, 256)
         os.setsid()
-        os.chroot(self.root)
-        os.chdir("/")
+        self.enter()
         os.setgroups([gid])
         os.setgid(gid)
         os.setuid(uid)

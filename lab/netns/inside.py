@@ -15,7 +15,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from lab.netns import host, kernel, layout, plan
+from lab.netns import cgroups, host, kernel, layout, plan
 from tasks.model import Json
 
 SPACES = kernel.NEWNS | kernel.NEWNET | kernel.NEWUTS | kernel.NEWIPC
@@ -106,6 +106,7 @@ def main() -> None:
     pid = kernel.init_of_new(kernel.NEWNS, lambda: serve(Path(sys.argv[1])), back=False)
     os.close(0)
     _, status = os.waitpid(pid, 0)
+    cgroups.sweep()
     sys.exit(os.waitstatus_to_exitcode(status) and 1)
 
 

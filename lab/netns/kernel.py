@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 NEWNS, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = 0x20000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
+NEWCGROUP = 0x2000000
 RDONLY, NOSUID, NODEV, NOEXEC, REMOUNT, BIND, REC, PRIVATE = 1, 2, 4, 8, 32, 4096, 16384, 1 << 18
-_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_CAPBSET_DROP = 1, 15, 24
+_DETACH = 2
 _LOCKED = {os.ST_NOSUID: NOSUID, os.ST_NODEV: NODEV, os.ST_NOEXEC: NOEXEC, os.ST_NOATIME: 1024, os.ST_RELATIME: 1 << 21}
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}  # libc has no name for it
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -59,6 +62,20 @@ def named(name: str) -> None:
     fields = Path("/proc/thread-self/stat").read_text().rpartition(")")[2].split()
     start, end = int(fields[45]), int(fields[46])
     ctypes.memmove(start, name.encode()[: end - start - 1].ljust(end - start, b"\0"), end - start)
+
+
+def pivot(root: Path, spare: str) -> None:
+    """Make that mount point / of this mount namespace, and let go of the old one (pivot_root(2)); `spare` is an empty folder there."""
+    os.chdir(root)
+    _called("syscall", ctypes.c_long(_PIVOT_ROOT[os.uname().machine]), b".", spare.lstrip("/").encode())
+    os.chdir("/")
+    _called("umount2", spare.encode(), ctypes.c_int(_DETACH))
+
+
+def without(capabilities: Iterable[int]) -> None:
+    """Let nothing that this process becomes, or starts, have these (capabilities(7), "Dropping capabilities from the bounding set")."""
+    for capability in capabilities:
+        _called("prctl", ctypes.c_int(_PR_CAPBSET_DROP), ctypes.c_ulong(capability), 0, 0, 0)
 
 
 def ends_with_parent() -> None:

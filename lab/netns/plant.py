@@ -157,7 +157,7 @@ def _service(lair: Lair) -> str:
 def _timer(lair: Lair) -> Iterator[Planted]:
     base = "etc/systemd/system/kworker-flush"
     lair.put(f"{base}.service", f"{_service(lair)}User={lair.user}\n")
-    lair.put(f"{base}.timer", "[Timer]\nOnBootSec=1min\nOnUnitActiveSec=1min\n\n[Install]\nWantedBy=timers.target\n")
+    lair.put(f"{base}.timer", "[Timer]\nOnBootSec=1s\nOnUnitActiveSec=1min\n\n[Install]\nWantedBy=timers.target\n")
     _enable(lair.root, "etc/systemd/system/timers.target.wants", "kworker-flush.timer")
     yield Planted("systemd", f"/{base}.service", 5)
     yield Planted("systemd_timer", f"/{base}.timer")
@@ -167,7 +167,20 @@ def _user_unit(lair: Lair) -> Iterator[Planted]:
     folder = f"{lair.home}/.config/systemd/user"
     lair.put(f"{folder}/{NAME}.service", f"{_service(lair)}Restart=always\n\n[Install]\nWantedBy=default.target\n")
     _enable(lair.root, f"{folder}/default.target.wants", f"{NAME}.service")
+    lair.put(f"var/lib/systemd/linger/{lair.user}", "")  # loginctl(1), enable-linger: it starts without a login
     yield Planted("systemd", f"/{folder}/{NAME}.service", 5)
+
+
+def _generator(lair: Lair) -> Iterator[Planted]:
+    """A program that makes a service at every start of the machine (systemd.generator(7)): no file of that service lasts."""
+    path, unit = "etc/systemd/system-generators/kworker-mounts", '"$1/kworker-mounts.service"'
+    lines = (
+        "#!/bin/sh",
+        f"printf '[Service]\\nExecStart={lair.program}\\nUser={lair.user}\\nRestart=always\\n' >{unit}",
+        'mkdir -p "$1/multi-user.target.wants" && ln -s ../kworker-mounts.service "$1/multi-user.target.wants/"',
+    )
+    lair.put(path, "\n".join(lines) + "\n", 0o755)
+    yield Planted("generator", f"/{path}")
 
 
 def _profile(lair: Lair) -> Iterator[Planted]:
@@ -217,6 +230,7 @@ WAYS: dict[str, Callable[[Lair], Iterator[Planted]]] = {
     "rc_local": _rc_local,
     "udev": _udev,
     "motd": _motd,
+    "generator": _generator,
 }
 
 

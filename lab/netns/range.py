@@ -23,7 +23,7 @@ from lab import c2
 from lab import range as loopback
 from lab import site as sites
 from lab.c2 import Message
-from lab.netns import frr, heartbeat, kernel, layout, plan, plant, root, site
+from lab.netns import frr, heartbeat, kernel, layout, plan, plant, root, site, systemd
 from lab.netns.scenario import Scenario
 from lab.victim import Planted
 from tasks.model import ConfigError, Json, Remote, TargetError
@@ -72,6 +72,8 @@ class Range:
             root.build(hosts / name, name, fresh.password, whole=name in (layout.VICTIM, layout.CONTROL))
         for name in (layout.VICTIM, layout.CONTROL):
             plant.innocent(hosts / name)
+        if scenario.init == "systemd":
+            systemd.prepare(hosts / layout.VICTIM)
         made = replace(fresh, planted=plant.infect(hosts / layout.VICTIM, scenario, fresh.c2))
         plan.save(made, self.folder)
         self.key.touch(mode=0o600)
@@ -252,6 +254,8 @@ def missing(scenario: Scenario | None = None) -> str:
         return f"{', '.join(absent)} not found: install Debian's iproute2, nftables, conntrack, openssh-server and gcc"
     if scenario and "frr" in scenario.firewalls and frr.missing():
         return frr.missing()
+    if scenario and scenario.init == "systemd" and (why := systemd.missing()):
+        return why
     words = [*_as_root(), "unshare", "-n", "-m", "-p", "--fork", "true"]
     tried = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603
     if tried.returncode == 0:

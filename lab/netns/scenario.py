@@ -31,6 +31,7 @@ Persistence = Literal[
     "rc_local",
     "udev",
     "motd",
+    "generator",
 ]
 Platform = Literal[
     "linux", "frr", "cisco_asa", "cisco_ios", "fortinet", "hillstone_stoneos", "hp_comware", "huawei", "juniper_junos",
@@ -50,7 +51,8 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One incident to make. `user` is whose login the beacon has; `login` how the runner becomes root on the victim.
+    """One incident to make. `user` is whose login the beacon has; `login` how the runner becomes root on the victim. `init` is the
+    victim's process 1: the laboratory's own, or the machine's real systemd.
 
     `firewalls`: `linux` is the firewall's real nftables, `frr` the router behind it; any other is an emulated device whose decisions
     are put in force on the firewall's real traffic. `outcomes` name the steps that must end otherwise than done. `survive` are files
@@ -62,6 +64,7 @@ class Scenario:
 
     description: Annotated[str, Pattern(r"(?s).*\S.*", "what happened, in words")]
     beacon: Beacon = "keepalive"
+    init: Literal["lab", "systemd"] = "lab"
     user: Literal["ops", "root"] = "ops"
     persistence: tuple[Persistence, ...] = ()
     login: Literal["root", "sudo", "sudo_password"] = "root"

@@ -71,6 +71,7 @@ Reason = tuple[str, Sign]
 def _signs(entry: Autostart, snapshot: Snapshot, context: Context) -> Iterator[Reason]:
     home = context.home_for(entry.path)
     yield from _beacon(entry, home, snapshot, context)
+    yield from _unit(entry, snapshot, context)
     yield from _timer(entry, snapshot, context)
     yield from _remote(entry, context)
     yield from _preload(entry, context)
@@ -104,6 +105,22 @@ def copies_of(process: Process, snapshot: Snapshot) -> list[str]:
     """The files with the same content as this process's program: what is left where that was deleted or ran from memory alone."""
     own = process.exe in files_of(process) or process.memfd
     return [file.path for file in snapshot.files if own and file.sha256 and file.sha256 == process.sha256]
+
+
+def _unit(entry: Autostart, snapshot: Snapshot, context: Context) -> Iterator[Reason]:
+    """The unit that a beacon runs in, where it is not the distribution's: what it starts may be written so that no path is seen.
+
+    No proof alone: what broke into an honest service runs there, too.
+    """
+    folder, _, name = context.own(entry.path).rpartition("/")
+    if entry.kind != "systemd" or folder.startswith(("/usr/lib/", "/lib/")) or not entry.text.startswith("ExecStart"):
+        return
+    for process in context.beacons(snapshot):
+        unit = process.unit.partition(" ")[0]
+        if unit and name in (unit, re.sub(r"@[^.]*\.", "@.", unit)):
+            words = f"is the unit in which process {process.pid} runs, {context.guilt(process)}"
+            yield "autostart.unit", Sign(words, 60, ATTACK[entry.kind])
+            return
 
 
 def _timer(entry: Autostart, snapshot: Snapshot, context: Context) -> Iterator[Reason]:

@@ -179,6 +179,7 @@ def _why(process: Process, snapshot: Snapshot) -> str:
     line = " ← ".join(f"{inert(p.name, 40)} ({p.pid})" for p in parents(snapshot, process)[:4])
     command = inert(" ".join(process.cmdline), 200)
     inside = f", in the container {inert(process.container, 80)}" if process.container else ""
+    inside += f", in systemd's unit {inert(process.unit, 120)}" if process.unit else ""
     user = inert(process.user) or "unknown"
     return f"user {user}{inside}, started by {line or 'an unknown parent'}, command line: {command or 'none'}"
 
@@ -196,6 +197,7 @@ def _facts(process: Process, snapshot: Snapshot) -> dict[str, Json]:
         "user": process.user,
         "hidden": process.hidden,
         "container": process.container,
+        "unit": process.unit,
         "parents": [{"pid": p.pid, "created": p.created, "name": p.name} for p in parents(snapshot, process)[:8]],
         "tree": [{"pid": p.pid, "created": p.created} for p in tree(snapshot.processes, process.pid)[:64]],
     }

@@ -88,3 +88,20 @@ def container(cgroup: str) -> str:
         if match := pattern.search(cgroup):
             return f"{engine} {match[1]}"
     return ""
+
+
+def unit(cgroup: str) -> str:
+    """systemd's unit that the process belongs to, by its control group: its name, and whose manager's it is unless the system's own.
+
+    systemd has a hierarchy of its own (cgroups(7): "0::" or "name=systemd"), in which a unit's folder bears its name, and may have others
+    below it. In a login's folder, all is below that login's manager (user@UID.service).
+    """
+    rows = (line.split(":", 2) for line in cgroup.splitlines())
+    paths = [row[2] for row in rows if len(row) == 3 and (row[1] == "name=systemd" or not row[1])]
+    for parts in (path.split("/") for path in paths):
+        named = [part.removeprefix("_") for part in parts if part.endswith((".service", ".scope"))]
+        if named:
+            login = named[0].removeprefix("user@").removesuffix(".service") if named[0].startswith("user@") else ""
+            own = named[1:] if login else named
+            return f"{own[0]} of the login {login}" if login and own else (own or named)[0]
+    return ""

@@ -132,11 +132,16 @@ def _how(proc: Path, pid: int) -> str:
     return "it runs, but a listing of /proc leaves it out" if group == str(pid) else ""
 
 
+def cgroup(proc: Path, pid: int) -> str:
+    """Its control groups as the kernel tells them; empty when it is gone."""
+    with suppress(OSError):
+        return (proc / str(pid) / "cgroup").read_text(errors="surrogateescape")
+    return ""
+
+
 def container(proc: Path, pid: int) -> str:
     """What container the process is in by its control group; empty for the host itself, or when it is gone."""
-    with suppress(OSError):
-        return linux_proc.container((proc / str(pid) / "cgroup").read_text(errors="surrogateescape"))
-    return ""
+    return linux_proc.container(cgroup(proc, pid))
 
 
 def hides_others() -> bool:

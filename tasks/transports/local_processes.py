@@ -13,6 +13,7 @@ import psutil
 
 from tasks.facts import Process
 from tasks.model import TargetError
+from tasks.transports import linux_proc
 from tasks.transports import local_proc as procfs
 from tasks.transports.local_files import hash_of, opened, read, user
 
@@ -38,7 +39,10 @@ def _one(proc: Path, pid: int, hidden: str) -> Process | None:
     except psutil.NoSuchProcess:
         # psutil reads through the mount that covers the process, the clone below it.
         return _by_proc(proc, pid, "psutil lists it, but cannot look at it") if _lives(proc, pid) else None
-    return _with_exe(proc, replace(shown, container=procfs.container(proc, pid))) if shown else None
+    groups = procfs.cgroup(proc, pid)
+    if shown is None:
+        return None
+    return _with_exe(proc, replace(shown, container=linux_proc.container(groups), unit=linux_proc.unit(groups)))
 
 
 def _lives(proc: Path, pid: int) -> bool:

@@ -131,6 +131,7 @@ def _process(pid: int, table: _Table, names: dict[int, str], boot: float, ticks:
     alive = not stat.kernel and stat.state not in "ZX"
     exe, deleted, memfd = _exe(pid, table)
     digest = table.sums.get(pid, "")
+    groups = table.files.get((pid, "cgroup"), b"").decode("utf-8", "surrogateescape")
     lacks = {"user": uid is None, "cwd": (pid, "cwd") not in table.links, "exe": not exe, "sha256": not digest}
     return Process(
         pid,
@@ -146,7 +147,8 @@ def _process(pid: int, table: _Table, names: dict[int, str], boot: float, ticks:
         cwd=table.links.get((pid, "cwd"), "").removesuffix(_DELETED),
         hidden=table.hidden.get(pid, ""),
         denied=tuple(name for name, lacking in lacks.items() if lacking and alive),
-        container=linux_proc.container(table.files.get((pid, "cgroup"), b"").decode("utf-8", "surrogateescape")),
+        container=linux_proc.container(groups),
+        unit=linux_proc.unit(groups),
     )
 
 

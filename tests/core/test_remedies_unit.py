@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import cleanup, remedies
+from tasks import cleanup, remedies, systemctl
 from tasks.model import Action, Outcome
 from tasks.persistence import PLACES
 from tasks.remedies import Scope, unit
@@ -24,7 +24,7 @@ echo "$*" >> "$0.said"
 for last; do :; done
 etc={etc}
 case " $* " in
-  *" is-enabled "*) if [ -L "$etc/$last" ]; then echo masked; exit 1; fi; test -e "$0.enabled";;
+  *" is-enabled "*) if [ -L "$etc/$last" ]; then echo masked; exit 1; elif test -e "$0.enabled"; then echo enabled; else echo static; fi;;
   *" disable "*) rm -f "$0.enabled";;
   *" enable "*) : > "$0.enabled";;
   *" mask "*) [ -e "$etc/$last" ] && exit 1; ln -s /dev/null "$etc/$last";;
@@ -39,7 +39,7 @@ def whole(victim: Victim, monkeypatch: pytest.MonkeyPatch) -> Victim:
     etc = victim.root / "etc/systemd/system"
     etc.mkdir(parents=True)
     monkeypatch.setattr(
-        unit, "SYSTEMCTL", str(victim.file("systemctl", SYSTEMCTL.replace("{etc}", str(etc)).encode(), 0o755))
+        systemctl, "SYSTEMCTL", str(victim.file("systemctl", SYSTEMCTL.replace("{etc}", str(etc)).encode(), 0o755))
     )
     return Victim(Path("/"), victim.case)
 
@@ -64,7 +64,13 @@ def test_a_unit_is_stopped_disabled_masked_and_comes_back(victim: Victim, whole:
     receipt = whole.do(action)
     assert path.readlink() == Path("/dev/null")
     assert unit.look(whole.hands, action).present
-    assert f"disable --now -- {name}" in said(victim)
+    assert [line for line in said(victim) if "is-" not in line] == [
+        f"disable -- {name}",
+        f"mask -- {name}",
+        "daemon-reload",
+        f"kill --signal=KILL -- {name}",
+        f"stop -- {name}",
+    ]
     assert whole.undo(action, receipt).ok
     assert (path.is_symlink(), path.read_bytes()) == (False, before)
     assert (victim.root / "systemctl.enabled").exists()
@@ -106,7 +112,7 @@ def test_what_changes_units_is_followed_by_a_reload(victim: Victim, whole: Victi
 
 def test_without_systemctl_the_file_alone_and_said_so(victim: Victim, monkeypatch: pytest.MonkeyPatch) -> None:
     """Alpine and old hosts: the act is on the file, and the journal says that no more could be done."""
-    monkeypatch.setattr(unit, "SYSTEMCTL", "/nonexistent/systemctl")
+    monkeypatch.setattr(systemctl, "SYSTEMCTL", "/nonexistent/systemctl")
     path = victim.file("etc/systemd/system/evil.service", b"[Service]\nExecStart=/x/evil\n")
     host = Victim(Path("/"), victim.case)
     action = planned(host, path)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks import systemctl
 from tasks.cleanup import plan, vault
 from tasks.model import Action, Receipt, TargetError
-from tasks.remedies import quarantine, unit
+from tasks.remedies import quarantine
 from tasks.transports import local_move
 from tests.core.victim import Victim
 
@@ -151,11 +152,11 @@ def test_a_file_that_cannot_be_looked_at_is_an_error(victim: Victim) -> None:
         victim.do(victim.plan())
 
 
-UNITS = "home/ops/.config/systemd/user/evil.service"
+UNITS = "etc/systemd/system/evil.service"
 SYSTEMCTL = """#!/bin/sh
 # Keeps one unit's state in a file, as systemd keeps links: enabled or not.
 while [ $# -gt 0 ]; do case "$1" in
-  is-enabled) test -e "$0.enabled"; exit;;
+  is-enabled) if test -e "$0.enabled"; then echo enabled; else echo disabled; exit 1; fi; exit;;
   disable) rm -f "$0.enabled"; exit;;
   enable) : > "$0.enabled"; exit;;
   daemon-reload) exit;;
@@ -171,11 +172,11 @@ def test_a_unit_is_enabled_again_if_it_was(
 ) -> None:
     """What systemd said before the act is in the receipt, also after a crash in the midst of it, and the undo goes by it."""
     path = victim.file(UNITS, b"[Service]\nExecStart=/x/evil\n")
-    systemctl = victim.file("systemctl", SYSTEMCTL.encode(), 0o755)
-    state = systemctl.with_name("systemctl.enabled")
+    program = victim.file("systemctl", SYSTEMCTL.encode(), 0o755)
+    state = program.with_name("systemctl.enabled")
     if enabled:
         state.touch()
-    monkeypatch.setattr(unit, "SYSTEMCTL", str(systemctl))
+    monkeypatch.setattr(systemctl, "SYSTEMCTL", str(program))
     whole = Victim(Path("/"), victim.case)
     facts = {"kind": "systemd", "line": 0, "text": "", "owner": ""}
     whole.find("autostart.starts", path=str(path), sha256=sha256(path.read_bytes()).hexdigest(), **facts)

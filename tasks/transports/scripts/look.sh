@@ -758,7 +758,8 @@ verb_logs() {
     begin "$@"
     when=$3
     shift 3
-    words='sshd|sudo|su[:[]|doas|useradd|usermod|userdel|groupadd|gpasswd|passwd|chpasswd|CRON|crond|systemd-logind|kernel: .*module|adduser'
+    lost=
+    words='systemd\[[0-9]+\]: (Started |Stopped |Reloading |[^ ]+\.(service|timer): )|sshd|sudo|su[:[]|doas|useradd|usermod|userdel|groupadd|gpasswd|passwd|chpasswd|CRON|crond|systemd-logind|kernel: .*module|adduser'
     for name in auth.log auth.log.1 secure secure.1 messages messages.1 syslog syslog.1; do
         log_file "var/log/$name" || continue
         [ -r "$R/var/log/$name" ] || {
@@ -772,10 +773,23 @@ verb_logs() {
     done
     if [ -z "$R" ] && have journalctl; then
         while [ $# -ge 2 ]; do
-            rec journal
-            bounded 15 journalctl -q --no-pager -o short-unix --since "@$1" --until "@$2" -n 4000 2>/dev/null | grep -aE "$words" | tail -n 800 | cut -c 1-1000
+            journal "$1" "$2"
             shift 2
         done
+        [ -z "$lost" ] || unseen "the journal" "$lost"
     fi
     rec end
+}
+# journal FROM TO: what it keeps from us it says on standard error alone, and unless it is told to be quiet (journalctl(1), -q).
+journal() {
+    rec journal
+    {
+        why=$({ { bounded 15 journalctl --no-pager -o short-unix --since "@$1" --until "@$2" -n 4000 3>&- || echo "status $?" >&2; } |
+            grep -aE "$words" | tail -n 800 | cut -c 1-1000 >&3; } 2>&1)
+    } 3>&1
+    case $why in
+        *"No journal files were found"*) lost="this host keeps none" ;;
+        *"insufficient permissions"* | *"not seeing messages from other users"*) lost="this login may read its own lines alone" ;;
+        *"status "*) lost="journalctl failed, or it took too long" ;;
+    esac
 }

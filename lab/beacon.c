@@ -27,7 +27,7 @@ static double interval;
 static int configure(void)
 {
     strcpy(server, SERVER);
-    strcpy(source, "0.0.0.0");
+    strcpy(source, strchr(SERVER, ':') ? "::" : "0.0.0.0");
     strcpy(mode, MODE);
     port = PORT;
     interval = INTERVAL;
@@ -70,13 +70,26 @@ static double jitter(void)
     return interval * (0.8 + 0.4 * rand() / RAND_MAX);
 }
 
+/* An IPv4-mapped address (::ffff:a.b.c.d) goes out as IPv4 from a socket of IPv6. */
+static struct sockaddr_storage named(const char *text, int at)
+{
+    struct sockaddr_storage all = {0};
+    struct sockaddr_in *four = (void *)&all;
+    struct sockaddr_in6 *six = (void *)&all;
+    all.ss_family = strchr(text, ':') ? AF_INET6 : AF_INET;
+    if (all.ss_family == AF_INET)
+        four->sin_port = htons(at);
+    else
+        six->sin6_port = htons(at);
+    inet_pton(all.ss_family, text, all.ss_family == AF_INET ? (void *)&four->sin_addr : (void *)&six->sin6_addr);
+    return all;
+}
+
 static int dial(void)
 {
-    struct sockaddr_in here = {.sin_family = AF_INET}, there = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_storage here = named(source, 0), there = named(server, port);
     struct timeval patience = {.tv_sec = 2};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    inet_pton(AF_INET, source, &here.sin_addr);
-    inet_pton(AF_INET, server, &there.sin_addr);
+    int fd = socket(there.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (bind(fd, (void *)&here, sizeof here) || connect(fd, (void *)&there, sizeof there)) {

@@ -29,7 +29,8 @@ class Server:
     """A listener with one thread for each connection; `serve` is the subclass's. Ends with `close`."""
 
     def __init__(self, address: Endpoint) -> None:
-        self._listener = socket.create_server(address, backlog=64)
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._listener = socket.create_server(address, family=family, backlog=64)
         self.address: Endpoint = self._listener.getsockname()[:2]
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()

@@ -152,7 +152,8 @@ class Sshd:
         offer_group_exchange()
         self.device = device
         self.key = paramiko.Ed25519Key(file_obj=StringIO(key))
-        self._listener = socket.create_server(address, backlog=16)
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._listener = socket.create_server(address, family=family, backlog=16)
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
         self._places = threading.BoundedSemaphore(device.max_sessions or 1000)
         self._transports: set[paramiko.Transport] = set()

@@ -27,14 +27,18 @@ from tasks.model import Json
 
 NFT, CONNTRACK = "/usr/sbin/nft", "/usr/sbin/conntrack"
 LIST = "HEMOSTAT"
-SOURCES = (layout.ADDRESS[layout.VICTIM], layout.ADDRESS[layout.CONTROL])
+SOURCES = tuple(
+    addresses[host] for addresses in (layout.ADDRESS, layout.ADDRESS6) for host in (layout.VICTIM, layout.CONTROL)
+)
 TABLE = """table inet laboratory {
-  set denied { type ipv4_addr . ipv4_addr . inet_service; counter; }
+  set denied4 { type ipv4_addr . ipv4_addr . inet_service; counter; }
+  set denied6 { type ipv6_addr . ipv6_addr . inet_service; counter; }
   chain forward {
     type filter hook forward priority 0; policy accept;
     ct state established,related accept
     ct state invalid drop
-    ip saddr . ip daddr . tcp dport @denied drop
+    ip saddr . ip daddr . tcp dport @denied4 drop
+    ip6 saddr . ip6 daddr . tcp dport @denied6 drop
   }
 }
 """
@@ -75,7 +79,7 @@ def start(plan: Plan, platform: str, folder: Path) -> Enforcer:
     """An emulated device behind its own SSH server on the firewall's address, in force from now on."""
     device = load(platform)("ops", plan.password, plan.secret)
     enforcer = Enforcer(device, folder / "device.json", flows(plan))
-    Sshd(device, (layout.ADDRESS[layout.FIREWALL], layout.DEVICE), plan.keys[layout.FIREWALL])
+    Sshd(device, (layout.address(layout.FIREWALL, plan.scenario.path), layout.DEVICE), plan.keys[layout.FIREWALL])
     return enforcer
 
 
@@ -121,7 +125,7 @@ class Enforcer:
         denied = denials(self.device.platform, state, self.flows)
         for verb, flows in (("add", denied - self._denied), ("delete", self._denied - denied)):
             for flow in flows:
-                nft(f"{verb} element inet laboratory denied {{ {_element(flow)} }}\n")
+                nft(f"{verb} element inet laboratory {_set(flow)} {{ {_element(flow)} }}\n")
                 self._counted.pop(flow, None)
         self._denied = denied
 
@@ -153,7 +157,9 @@ def provisioned(platform: str) -> Json:
 
 def flows(plan: Plan) -> tuple[Flow, ...]:
     """All that crosses the firewall of a range: from each host inside to each server outside."""
-    return tuple(Flow(ip_address(s), 40000, ip_address(t), port) for s in SOURCES for t, port in (plan.c2, layout.WEB))
+    servers = (plan.c2, layout.WEB, layout.WEB6)
+    known = (Flow(ip_address(s), 40000, ip_address(t), port) for s in SOURCES for t, port in servers)
+    return tuple(flow for flow in known if flow.source.version == flow.target.version)
 
 
 def denials(platform: str, state: Json, flows: tuple[Flow, ...]) -> set[Flow]:
@@ -163,15 +169,22 @@ def denials(platform: str, state: Json, flows: tuple[Flow, ...]) -> set[Flow]:
     return {flow for flow in flows if not twin.admit(flow)}
 
 
+def _set(flow: Flow) -> str:
+    return f"denied{flow.target.version}"
+
+
 def _element(flow: Flow) -> str:
     return f"{flow.source} . {flow.target} . {flow.target_port}"
 
 
 def _established() -> Iterator[tuple[str, ...]]:
     """The kernel's TCP connections from inside to outside: source, target, source port, target port."""
-    words = [CONNTRACK, "-L", "-p", "tcp", "--state", "ESTABLISHED"]
-    text = subprocess.run(words, capture_output=True, text=True, check=False).stdout  # noqa: S603
-    for row in text.splitlines():
+    words = [CONNTRACK, "-L", "-p", "tcp", "--state", "ESTABLISHED", "-f"]
+    texts = (
+        subprocess.run([*words, family], capture_output=True, text=True, check=False).stdout  # noqa: S603
+        for family in ("ipv4", "ipv6")
+    )
+    for row in "".join(texts).splitlines():
         found = _ENTRY.search(row)
         if found and found[1] in SOURCES:
             yield found.groups()
@@ -179,16 +192,31 @@ def _established() -> Iterator[tuple[str, ...]]:
 
 def _cut(entry: tuple[str, ...]) -> None:
     source, target, source_port, target_port = entry
-    words = ["-D", "-p", "tcp", "-s", source, "-d", target, "--sport", source_port, "--dport", target_port]
+    family = "ipv6" if ":" in target else "ipv4"
+    words = [
+        "-D",
+        "-f",
+        family,
+        "-p",
+        "tcp",
+        "-s",
+        source,
+        "-d",
+        target,
+        "--sport",
+        source_port,
+        "--dport",
+        target_port,
+    ]
     subprocess.run([CONNTRACK, *words], capture_output=True, check=False)  # noqa: S603
 
 
 def _counters(flows: set[Flow]) -> Iterator[tuple[Flow, int]]:
     if not flows:
         return
-    words = [NFT, "-j", "list", "set", "inet", "laboratory", "denied"]
+    words = [NFT, "-j", "list", "table", "inet", "laboratory"]
     text = subprocess.run(words, capture_output=True, text=True, check=False).stdout  # noqa: S603
-    held: list[Json] = next((o["set"].get("elem", []) for o in json.loads(text)["nftables"] if "set" in o), [])
+    held: list[Json] = [e for o in json.loads(text)["nftables"] if "set" in o for e in o["set"].get("elem", [])]
     packets = {
         tuple(map(str, e["elem"]["val"]["concat"])): e["elem"]["counter"]["packets"] for e in held if "elem" in e
     }

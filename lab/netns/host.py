@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from lab import c2
@@ -25,7 +26,7 @@ from tasks.model import Json
 
 TICK = 0.1
 PATIENCE = 30.0
-SSHD = """ListenAddress 0.0.0.0:22
+SSHD = """Port 22
 HostKey /etc/ssh/host_key
 PidFile none
 AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/runner_key
@@ -66,7 +67,7 @@ class Host:
 
     def up(self) -> None:
         """Network, files, services; returns when they answer."""
-        kernel.batch(layout.addresses(self.name, self.plan.c2[0]))
+        kernel.batch(layout.addresses(self.name, self.plan.c2[0], kernel.speaks_ipv6()))
         STARTS[self.name](self)
 
     def files(self, sshd: str = SSHD) -> None:
@@ -129,7 +130,8 @@ def _machine(host: Host) -> None:
 def _control(host: Host) -> None:
     _machine(host)
     log = host.folder / "control.jsonl"
-    host.begin.append(lambda: heartbeat.started(layout.WEB, log))
+    for server in webs():
+        host.begin.append(partial(heartbeat.started, server, log))
 
 
 def _firewall(host: Host) -> None:
@@ -156,7 +158,13 @@ def _router(host: Host) -> None:
 
 def _internet(host: Host) -> None:
     c2.C2(host.plan.c2, host.folder / "c2.jsonl")
-    c2.C2(layout.WEB, host.folder / "web.jsonl")
+    for server in webs():
+        c2.C2(server, host.folder / "web.jsonl")
+
+
+def webs() -> tuple[tuple[str, int], ...]:
+    """The servers that the control host talks to all the time, one of each family that there is."""
+    return (layout.WEB, layout.WEB6) if kernel.speaks_ipv6() else (layout.WEB,)
 
 
 STARTS: Mapping[str, Callable[[Host], None]] = {

@@ -30,7 +30,7 @@ class Hosts:
         pids = {name: self._made(name) for name in layout.HOSTS}
         self.lines = {name: channel.makefile("rb") for name, channel in self.channels.items()}
         self._all_said("make its namespaces")
-        kernel.batch([*layout.cables(pids), *layout.addresses(layout.SOC)])
+        kernel.batch([*layout.cables(pids), *layout.addresses(layout.SOC, ipv6=kernel.speaks_ipv6())])
         self._go_on()
         self._all_said("come up")
         self._go_on()  # only now does anybody talk: a message that finds no way yet would count as lost

@@ -119,6 +119,11 @@ def init_of_new(flags: int, child: Callable[[], None], back: bool = True) -> int
         os.close(own)
 
 
+def speaks_ipv6() -> bool:
+    """Has this kernel IPv6 at all (not booted with ipv6.disable=1)?"""
+    return Path("/proc/sys/net/ipv6").is_dir()
+
+
 def batch(lines: Iterable[str]) -> None:
     """Say lines to `ip -batch` in this network namespace; OSError with its words when it refuses one."""
     text = "\n".join(lines) + "\n"

@@ -11,6 +11,12 @@ src-addr Any
 dst-addr Any
 service Any
 exit
+rule id 2
+action permit
+src-addr IPv6-any
+dst-addr IPv6-any
+service Any
+exit
 exit
 """,
     "paloalto_panos": "".join(
@@ -25,7 +31,7 @@ exit
             "action allow",
         )
     ),
-    "vyos": "set firewall ipv4 forward filter default-action accept\n",
+    "vyos": "".join(f"set firewall ipv{version} forward filter default-action accept\n" for version in (4, 6)),
 }
 # Typed after them, where the first match decides and a new rule is the last.
 AFTER = {
@@ -37,12 +43,16 @@ set srcintf any
 set dstintf any
 set srcaddr all
 set dstaddr all
+set srcaddr6 all
+set dstaddr6 all
 set action accept
 set schedule always
 set service ALL
 end
 """,
-    "hp_comware": "security-policy ip\nrule name outbound\naction pass\nquit\nquit\n",
+    "hp_comware": "".join(
+        f"security-policy {family}\nrule name outbound\naction pass\nquit\nquit\n" for family in ("ip", "ipv6")
+    ),
     "juniper_junos": "".join(
         f"set security policies from-zone trust to-zone untrust policy outbound {words}\n"
         for words in (

@@ -43,7 +43,9 @@ class Plan:
 def fresh(scenario: Scenario, hosts: tuple[str, ...]) -> Plan:
     """A plan with keys and passwords of its own."""
     keys = {name: new_key() for name in hosts}
-    return Plan(scenario, keys, new_key(), secrets.token_urlsafe(18), secrets.token_urlsafe(18), layout.c2())
+    return Plan(
+        scenario, keys, new_key(), secrets.token_urlsafe(18), secrets.token_urlsafe(18), layout.c2(scenario.remote)
+    )
 
 
 def save(plan: Plan, folder: Path) -> None:

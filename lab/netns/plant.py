@@ -95,7 +95,7 @@ def infect(root: Path, scenario: Scenario, c2: tuple[str, int]) -> tuple[Planted
 def _beacon(lair: Lair, scenario: Scenario) -> None:
     hide = scenario.beacon if scenario.beacon in ("deleted", "memfd", "bind_mount") else "plain"
     words = {
-        "SERVER": f'"{lair.c2[0]}"',
+        "SERVER": f'"{"::ffff:" if scenario.remote == "ipv4-mapped" else ""}{lair.c2[0]}"',
         "PORT": lair.c2[1],
         "MODE": '"short"' if scenario.beacon == "short" else '"keepalive"',
         "INTERVAL": scenario.interval,

@@ -15,7 +15,7 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 from typing import BinaryIO
 
@@ -203,7 +203,7 @@ class Range:
     @property
     def remote(self) -> Remote:
         """The C2's address and port."""
-        return Remote(IPv4Address(self.plan.c2[0]), self.plan.c2[1])
+        return Remote(ip_address(self.plan.c2[0]), self.plan.c2[1])
 
     @property
     def planted(self) -> tuple[Planted, ...]:
@@ -217,7 +217,8 @@ class Range:
 
     def alert(self) -> bytes:
         """One line of Suricata's EVE JSON about the beacon, as a sensor writes it now."""
-        return sites.alert(layout.ADDRESS[layout.VICTIM], self.plan.c2, 40000, datetime.now(UTC))
+        victim = layout.address(layout.VICTIM, self.plan.scenario.remote)
+        return sites.alert(victim, self.plan.c2, 40000, datetime.now(UTC))
 
     def write_site(self, folder: Path) -> None:
         """Write inventory/ and playbooks/ for this range into that folder."""
@@ -254,6 +255,8 @@ def missing(scenario: Scenario | None = None) -> str:
         return f"{', '.join(absent)} not found: install Debian's iproute2, nftables, conntrack, openssh-server and gcc"
     if scenario and "frr" in scenario.firewalls and frr.missing():
         return frr.missing()
+    if scenario and "ipv6" in (scenario.remote, scenario.path) and not kernel.speaks_ipv6():
+        return "this kernel has no IPv6: start it without ipv6.disable=1"
     if scenario and scenario.init == "systemd" and (why := systemd.missing()):
         return why
     words = [*_as_root(), "unshare", "-n", "-m", "-p", "--fork", "true"]

@@ -52,7 +52,8 @@ class Within:
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One incident to make. `user` is whose login the beacon has; `login` how the runner becomes root on the victim. `init` is the
-    victim's process 1: the laboratory's own, or the machine's real systemd.
+    victim's process 1: the laboratory's own, or the machine's real systemd. `remote` is the C2's family; with `ipv4-mapped` the beacon
+    reaches an IPv4 C2 through an IPv6 socket. `path` is the family over which the runner reaches hosts and devices.
 
     `firewalls`: `linux` is the firewall's real nftables, `frr` the router behind it; any other is an emulated device whose decisions
     are put in force on the firewall's real traffic. `outcomes` name the steps that must end otherwise than done. `survive` are files
@@ -69,6 +70,8 @@ class Scenario:
     persistence: tuple[Persistence, ...] = ()
     login: Literal["root", "sudo", "sudo_password"] = "root"
     firewalls: tuple[Platform, ...] = ("linux", "frr")
+    remote: Literal["ipv4", "ipv6", "ipv4-mapped"] = "ipv4"
+    path: Literal["ipv4", "ipv6"] = "ipv4"
     interval: Annotated[float, Range(0.1, 30)] = 0.5
     verdict: Literal["confirmed", "unsure", "rejected"] = "confirmed"
     outcomes: dict[Step, Outcome] = field(default_factory=dict)

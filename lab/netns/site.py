@@ -44,7 +44,8 @@ def _sudo(login: str) -> dict[str, Json]:
 
 def _host(plan: Plan, key: Path, name: str, user: str) -> dict[str, Json]:
     return {
-        "hostname": layout.ADDRESS[name],
+        "hostname": layout.address(name, plan.scenario.path),
+        "addresses": [layout.ADDRESS[name], layout.ADDRESS6[name]],
         "platform": "linux",
         "transport": "ssh",
         "groups": ["drill"],
@@ -59,7 +60,7 @@ def _device(plan: Plan, key: Path, platform: str) -> dict[str, Json]:
         return _host(plan, key, REAL[platform], "root") | {"platform": platform, "transport": "device"}
     enable = {"secret": f"env:{SECRET}"} if platform in ENABLE else {}
     return {
-        "hostname": layout.ADDRESS[layout.FIREWALL],
+        "hostname": layout.address(layout.FIREWALL, plan.scenario.path),
         "port": layout.DEVICE,
         "platform": platform,
         "transport": "device",
@@ -72,7 +73,11 @@ def _device(plan: Plan, key: Path, platform: str) -> dict[str, Json]:
 
 
 def _policy() -> dict[str, Json]:
-    return {"internal": [layout.INSIDE], "own": [layout.ADDRESS[layout.SOC]], "laboratory": [layout.OUTSIDE]}
+    return {
+        "internal": [layout.INSIDE, layout.INSIDE6],
+        "own": [layout.ADDRESS[layout.SOC], layout.ADDRESS6[layout.SOC]],
+        "laboratory": [layout.OUTSIDE, layout.OUTSIDE6],
+    }
 
 
 def _playbook(plan: Plan) -> dict[str, Json]:

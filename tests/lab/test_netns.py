@@ -30,10 +30,13 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Range]:
         yield made
 
 
-def ssh(range_: Range, user: str, host: str, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+def ssh(
+    range_: Range, user: str, host: str, *words: str, stdin: str = "", family: str = "ipv4"
+) -> subprocess.CompletedProcess[str]:
     """OpenSSH's own client, from soc, with the range's key and the host key that the inventory pins."""
     known = range_.folder / "known_hosts"
-    known.write_text("".join(f"{layout.ADDRESS[name]} {line_of(key)}\n" for name, key in range_.plan.keys.items()))
+    keys = [(layout.address(name, family), line_of(key)) for name, key in range_.plan.keys.items()]
+    known.write_text("".join(f"{address} {key}\n" for address, key in keys))
     options = (
         "-o",
         "BatchMode=yes",
@@ -44,14 +47,15 @@ def ssh(range_: Range, user: str, host: str, *words: str, stdin: str = "") -> su
         "-i",
         str(range_.key),
     )
-    argv = ["ssh", *options, f"{user}@{layout.ADDRESS[host]}", *words]
+    argv = ["ssh", *options, f"{user}@{layout.address(host, family)}", *words]
     return subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=20)
 
 
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 @pytest.mark.parametrize("name", [layout.VICTIM, layout.CONTROL, layout.FIREWALL])
-def test_a_host_is_reached_by_openssh(shared: Range, name: str) -> None:
+def test_a_host_is_reached_by_openssh(shared: Range, name: str, family: str) -> None:
     """Own name, own processes only, own /etc: a host as SSH shows it, behind its pinned key."""
-    said = ssh(shared, "root", name, "hostname; ps -e -o pid= | wc -l; cat /etc/hostname; ls /home")
+    said = ssh(shared, "root", name, "hostname; ps -e -o pid= | wc -l; cat /etc/hostname; ls /home", family=family)
     assert said.returncode == 0, said.stderr
     hostname, processes, etc, *homes = said.stdout.split()
     assert (hostname, etc, homes) == (name, name, ["hemostat", "ops"])
@@ -60,9 +64,10 @@ def test_a_host_is_reached_by_openssh(shared: Range, name: str) -> None:
 
 def test_the_router_answers_as_frr(shared: Range) -> None:
     """A login on the router is vtysh, with the routes that carry the range."""
-    said = ssh(shared, "root", layout.ROUTER, stdin="show ip route\n")
+    said = ssh(shared, "root", layout.ROUTER, stdin="show ip route\nshow ipv6 route\n")
     assert "FRRouting" in said.stdout
     assert layout.OUTSIDE in said.stdout
+    assert layout.OUTSIDE6 in said.stdout
 
 
 def test_the_machine_is_out_of_reach(shared: Range) -> None:
@@ -77,10 +82,11 @@ def test_the_machine_is_out_of_reach(shared: Range) -> None:
 
 def test_all_that_the_victim_says_crosses_the_firewall(shared: Range) -> None:
     """conntrack on the firewall has the beacon's connection, and the control host's."""
-    assert Loopback.wait(lambda: shared.control()[0] > 1, 5)
-    table = shared.run(layout.FIREWALL, "conntrack", "-L")
+    assert Loopback.wait(lambda: shared.control()[0] > 3, 5)
+    table = "".join(shared.run(layout.FIREWALL, "conntrack", "-L", "-f", family) for family in ("ipv4", "ipv6"))
     assert f"src={layout.ADDRESS[layout.VICTIM]} dst={shared.plan.c2[0]}" in table
     assert f"src={layout.ADDRESS[layout.CONTROL]} dst={layout.WEB[0]}" in table
+    assert f"src={layout.ADDRESS6[layout.CONTROL]} dst={layout.WEB6[0]}" in table
 
 
 def test_the_range_is_closed(shared: Range) -> None:

@@ -13,6 +13,11 @@ from tests.range.ground import MARKS, block, chosen, hears, running, silent
 
 pytestmark = MARKS
 EMULATED = ("cisco_asa", "vyos", "juniper_junos")
+BLOCKED = [
+    *((platform, "ipv4") for platform in ("linux", "frr", *EMULATED)),
+    *((platform, "ipv6") for platform in ("linux", "frr", *EMULATED)),
+    ("linux", "ipv4-mapped"),
+]
 
 
 def beacon_of(platform: str) -> str:
@@ -20,10 +25,12 @@ def beacon_of(platform: str) -> str:
     return "keepalive" if platform in ("linux", "frr", "cisco_asa") else "short"
 
 
-@pytest.mark.parametrize("platform", ["linux", "frr", *EMULATED])
-def test_a_block_is_silence_at_the_c2_and_nothing_to_the_control_host(tmp_path: Path, platform: str) -> None:
-    """New and established flows end for the victim alone; without the block they come again."""
-    with running(tmp_path, chosen(beacon_of(platform), firewalls=(platform,))) as lab:
+@pytest.mark.parametrize(("platform", "remote"), BLOCKED)
+def test_a_block_is_silence_at_the_c2_and_nothing_to_the_control_host(
+    tmp_path: Path, platform: str, remote: str
+) -> None:
+    """New and established flows end for the victim alone, whatever the family; without the block they come again."""
+    with running(tmp_path, chosen(beacon_of(platform), firewalls=(platform,), remote=remote)) as lab:
         name = site.device_name(platform)
         assert hears(lab, 5)
         block(lab, name)
@@ -51,7 +58,7 @@ def test_an_emulated_asa_lets_the_established_flow_go_on_until_it_is_cut(tmp_pat
 
 
 def denied(lab: Range) -> str:
-    return lab.run(layout.FIREWALL, "nft", "list", "set", "inet", "laboratory", "denied")
+    return lab.run(layout.FIREWALL, "nft", "list", "table", "inet", "laboratory")
 
 
 @pytest.mark.parametrize("platform", ["cisco_asa", "cisco_ios", "fortinet", "hillstone_stoneos", "hp_comware", "huawei",

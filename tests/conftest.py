@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -12,6 +13,9 @@ __all__ = ["servers"]
 
 # What commands print is as wide as it is for a log, whatever terminal started the tests (xdist tells its workers one).
 os.environ.pop("COLUMNS", None)
+
+# A shell that starts a job in the background has it ignore Ctrl-C, and so would all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("hemostat", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.load_profile("hemostat")

@@ -85,6 +85,17 @@ def is_enabled(hands: Hands, unit: Unit) -> str:
     return said.decode(errors="replace").strip()
 
 
+def instances(hands: Hands, unit: Unit, path: str) -> list[str]:
+    """The instances of a template that are enabled, by name: systemd keeps a link for each, and no list."""
+    if "@." not in unit.name:
+        return []
+    folder = str(PurePosixPath(path).parent) if unit.owner else f"/etc/systemd/{'user' if unit.everyone else 'system'}"
+    pattern = unit.name.replace("\\", "\\\\").replace("@.", "@?*.")
+    found = hands.run(["find", folder, "-mindepth", "2", "-maxdepth", "2", "-type", "l", "-name", pattern])
+    names = {line.rpartition("/")[2] for line in found.out.decode(errors="replace").splitlines()}
+    return sorted(name for name in names if _NAME.fullmatch(name))
+
+
 def on(word: str) -> bool:
     """Would `enable` bring it back to that word of `is_enabled`?"""
     return word in _ON

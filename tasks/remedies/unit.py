@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tasks import systemctl
 from tasks.model import Action, Finding, Look, Receipt, TargetError, inert
@@ -57,14 +58,9 @@ def _commands(unit: Unit | None, path: str, vault: str) -> tuple[str, ...]:
     if unit is None:
         return (rename,)
     file = () if unit.made == "generator" else (rename,)
-    off = ("disable",) if _can_be_off(unit) else ()
+    off = () if unit.made else ("disable",)
     said = [f"{unit.words} {word} {unit.name}" for word in (*off, "mask", "kill --signal=KILL", "stop")]
     return (*said[: len(off)], *file, *said[len(off) :])
-
-
-def _can_be_off(unit: Unit) -> bool:
-    """Not a template: its instances are enabled one by one, which no undo could tell again. What is masked starts nothing anyhow."""
-    return not unit.made and "@." not in unit.name
 
 
 def _link(finding: Finding) -> str:
@@ -93,7 +89,10 @@ def look(hands: Hands, action: Action) -> Look:
         told = "; systemctl is not there, so only its file can be dealt with" if _is_unit(hands, action) else ""
         return Look(False, f"{seen.seen}{told}", {**seen.record, "enabled": False, "masked": False})
     word = systemctl.is_enabled(hands, unit)
-    return Look(False, seen.seen, {**seen.record, "enabled": systemctl.on(word), "masked": word == "masked"})
+    state = {"enabled": systemctl.on(word), "masked": word == "masked"}
+    return Look(
+        False, seen.seen, {**seen.record, **state, "instances": systemctl.instances(hands, unit, action.facts["path"])}
+    )
 
 
 def _is_unit(hands: Hands, action: Action) -> bool:
@@ -113,7 +112,7 @@ def act(hands: Hands, action: Action, before: Look) -> None:
         quarantine.act(hands, action, before)
         _reload(hands, action)
         return
-    if _can_be_off(unit):
+    if not unit.made:
         systemctl.say(hands, unit, "disable")
     if unit.made != "generator" and not _masked(hands, action):
         quarantine.act(hands, action, before)
@@ -140,8 +139,11 @@ def undo(hands: Hands, action: Action, receipt: Receipt) -> None:
     if unit is None or unit.made != "generator":
         quarantine.undo(hands, action, receipt)
     _reload(hands, action)
-    if unit and receipt.record.get("enabled") and not systemctl.say(hands, unit, "enable"):
-        raise TargetError(f"enable {inert(action.facts['path'])} again", "systemctl refused", "enable it by hand")
+    # `unmask` takes the links of what was enabled along.
+    names = [*([unit.name] if unit and receipt.record.get("enabled") else []), *receipt.record.get("instances", ())]
+    refused = [name for name in names if unit and not systemctl.say(hands, replace(unit, name=str(name)), "enable")]
+    if refused:
+        raise TargetError(f"enable {', '.join(map(inert, refused))} again", "systemctl refused", "enable it by hand")
 
 
 def _reload(hands: Hands, action: Action) -> None:

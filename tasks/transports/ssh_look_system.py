@@ -129,7 +129,7 @@ def packages(ask: Ask, exes: Sequence[str], root: str) -> Part:
             if len(of_kind(found, "answered")) < answers:
                 return (), [*unseen(found), Unseen("packages of programs", f"{kind} took too long to answer")]
             return list(way(found, asked, root)), unseen(found)
-    return (), [*unseen(found), Unseen("packages of programs", "this host has no dpkg, rpm or apk")]
+    return (), unseen(found) or [Unseen("packages of programs", "this host has no dpkg, rpm or apk")]
 
 
 def _digests(found: Sequence[Record], kind: str) -> dict[str, str]:

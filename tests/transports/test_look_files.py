@@ -225,7 +225,10 @@ def test_packages_by_rpm(tmp_path):
     )
     (tmp_path / "rows").write_text("\n".join(told) + "\n")
     (tmp_path / "fake").mkdir()
-    (tmp_path / "fake" / "rpm").write_text(f"#!/bin/sh\ncat '{tmp_path}/rows'\nexit 1\n")
+    (tmp_path / "fake" / "rpm").write_text(
+        f"#!/bin/sh\n[ \"$1\" != -E ] || exec echo '{tmp_path}'\ncat '{tmp_path}/rows'\nexit 1\n"
+    )
+    (tmp_path / "Packages").touch()
     (tmp_path / "fake" / "rpm").chmod(0o755)
     exes = [str(tmp_path / name) for name in ("good", "bad", "none")]
     ask = Asker(SHELLS["dash"], f"{tmp_path}/fake:/usr/sbin:/usr/bin:/sbin:/bin", NO_DPKG)

@@ -709,12 +709,22 @@ by_dpkg() {
     bounded 20 grep -HF "$@" -- *.list 2>/dev/null
     [ $? = 137 ] || rec answered
 }
+# rpm makes a database where there is none, and calls every file unowned when it cannot read the one that is there.
 by_rpm() {
+    base=$(rpm -E '%{_dbpath}' 2>/dev/null)
+    [ -r "$base/rpmdb.sqlite" ] || [ -r "$base/Packages.db" ] || [ -r "$base/Packages" ] || {
+        unseen "packages of programs" "rpm has no database here that we may read"
+        return
+    }
     rec sums
     bounded 60 sha256sum -- "$@" 2>/dev/null
-    rec rpm
-    all=$(bounded 60 rpm -qf --qf '[%{FILENAMES}\t%{FILEDIGESTS}\t%{=NAME}-%{=VERSION}-%{=RELEASE}\n]' -- "$@" 2>/dev/null)
+    all=$(bounded 60 rpm -qf --qf '[%{FILENAMES}\t%{FILEDIGESTS}\t%{=NAME}-%{=VERSION}-%{=RELEASE}\n]' -- "$@" 2>&1)
     killed=$?
+    if printf '%s\n' "$all" | grep -qE '^error: (cannot open|rpmdb)'; then
+        unseen "packages of programs" "rpm cannot read its database"
+        return
+    fi
+    rec rpm
     for program; do
         set -- "$@" -e "${program#/usr}	"
         shift

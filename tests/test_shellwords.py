@@ -92,7 +92,14 @@ def test_script_of_an_interpreter(cmdline, cwd, wanted):
 
 def test_mentions_a_whole_path_only():
     """A path counts as a whole, in every way in which the host may write it; not as a part of a longer one."""
-    for text in ("/home/ada/.x/b", "~/.x/b &", '"$HOME"/.x/b', "${HOME}/.x/b>/dev/null", "(%h/.x/b)"):
+    for text in (
+        "/home/ada/.x/b",
+        "~/.x/b &",
+        '"$HOME"/.x/b',
+        "${HOME}/.x/b>/dev/null",
+        "(%h/.x/b)",
+        r"a=/home/ada/.x/b\nUser=x",
+    ):
         assert mentions(text, "/home/ada/.x/b", "/home/ada/.x/b", "/home/ada"), text
     for text in ("/home/ada/.x/bc", "/home/ada/.x/b/c", "/root/home/ada/.x/b", "/home/ada/.x/b.bak", "b"):
         assert not mentions(text, "/home/ada/.x/b", "/home/ada/.x/b", "/home/ada"), text

@@ -132,7 +132,8 @@ def _timer(entry: Autostart, snapshot: Snapshot, context: Context) -> Iterator[R
     unit = named[1] if named else f"{name.removesuffix('.timer')}.service"
     for other in snapshot.autostarts:
         if other.path == f"{folder}/{unit}":
-            for rule, sign in _beacon(other, context.home_for(other.path), snapshot, context):
+            home = context.home_for(other.path)
+            for rule, sign in (*_beacon(other, home, snapshot, context), *_unit(other, snapshot, context)):
                 yield rule, Sign(f"starts {inert(unit, 100)}, which {sign.words}", sign.score, ATTACK[entry.kind])
 
 

@@ -217,6 +217,25 @@ def test_whose_container_a_process_is_in(cgroup, owner):
     assert linux_proc.container(cgroup) == owner
 
 
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        ("0::/system.slice/ssh.service", "ssh.service"),
+        ("0::/system.slice/system-worker.slice/worker@1.service/own/below", "worker@1.service"),
+        ("3:pids:/docker/x.service\n1:name=systemd:/system.slice/cron.service\n", "cron.service"),
+        ("0::/user.slice/user-0.slice/session-3.scope", "session-3.scope"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/kworker.service", "kworker.service of the login 1000"),
+        ("0::/user.slice/user-1000.slice/user@1000.service", "user@1000.service"),
+        ("0::/init.scope", "init.scope"),
+        ("9:name=systemd:/\n0::/\n", ""),
+        ("nothing like it", ""),
+    ],
+)  # fmt: skip
+def test_whose_unit_a_process_is_in(cgroup, unit):
+    """systemd's own hierarchy tells, in both versions of control groups; of a login's, the login's own unit."""
+    assert linux_proc.unit(cgroup) == unit
+
+
 def test_hidden_processes_from_the_answer():
     """A number that answers and leads its group, but is not listed; a thread and a process that was born meanwhile are none."""
     found = [

@@ -7,7 +7,7 @@ The arguments of an order, by kind. Every kind also takes `reason` (text) and `o
 | approve / reject | digest: of the plan that the person saw | the step goes on, or ends REFUSED |
 | redo / skip | step | that step anew and all that stand on it / without it; the run goes on |
 | undo | steps: block, cleanup or both (both when left out) | what we changed is taken back; the run does not go on |
-| resume / override | – | the run goes on where it stands, also past a sender that may only open incidents |
+| resume / override | – | the run goes on where it stands, also past a sender that may only open incidents: then an approver is asked |
 """
 
 from __future__ import annotations

@@ -102,16 +102,16 @@ def _may_act(case: Case) -> None:
     if case.incident.most == "open" and not case.state.resumed:
         raise Waiting(
             f"alerts of {case.incident.operator} only open an incident; nothing was blocked",
-            f"look at the verdict; `hemostat resume {case.incident.id}` goes on as the playbook says",
+            f"look at the verdict; `hemostat resume {case.incident.id}` goes on, and asks before it blocks",
         )
 
 
 def _rule(case: Case, found: Verdict, looked: bool) -> Approval:
-    """The playbook's word; but an alert of a sender that may only ask, and a remote that many hosts use, want a person's."""
+    """The playbook's word; but an alert of a sender that may only open or ask, and a remote that many hosts use, want a person's."""
     rule = decide.block_approval(case.playbook, found, looked)
     many = len(neighbours.hosts_with(case.folder, case.incident.remote, trusted=True)) >= case.site.policy.widely_used
-    asks = case.incident.most == "ask" or (many and case.incident.mode is Mode.LIVE)
-    return Approval.ASK if asks and rule is Approval.AUTO else rule
+    asks = many and case.incident.mode is Mode.LIVE
+    return Approval.ASK if asks and rule is Approval.AUTO else decide.unasked(rule, case.incident.most)
 
 
 def target(case: Case, host: Host, firewall: Firewall) -> Target:

@@ -34,7 +34,7 @@ def run(case: Case) -> StepEnd:
             "if you know better, remove it by hand",
         )
     proposed = propose(case, Step.CLEANUP, actions, {**_card(case), "left to a person": left})
-    approved(case, proposed, case.playbook.approval(Step.CLEANUP))
+    approved(case, proposed, decide.unasked(case.playbook.approval(Step.CLEANUP), case.incident.most))
     errors = [_carry_out(case, action, number / len(actions)) for number, action in enumerate(proposed.actions)]
     return _end(errors, left)
 

@@ -8,7 +8,20 @@ from typing import Literal
 
 from tasks.facts import Connection
 from tasks.firewalls.shape import Entry, Listing
-from tasks.model import Action, Approval, Check, Decision, Outcome, Refused, Remote, Result, Step, StepEnd, Verdict
+from tasks.model import (
+    Action,
+    Approval,
+    Check,
+    Decision,
+    Most,
+    Outcome,
+    Refused,
+    Remote,
+    Result,
+    Step,
+    StepEnd,
+    Verdict,
+)
 from tasks.settings import ConfirmRule, Host, Playbook, Policy
 from tasks.state import State
 
@@ -132,6 +145,13 @@ def block_approval(playbook: Playbook, found: Verdict, looked: bool) -> Approval
     rule: ConfirmRule = playbook.confirm
     wish = rule.when_unsure if looked else rule.when_unreachable
     return {"block": approval, "ask": Approval.ASK, "stop": Approval.NEVER}[wish]
+
+
+def unasked(rule: Approval, most: Most) -> Approval:
+    """What the playbook lets pass without a person, an alert of a sender that may only open or ask does not: whoever may approve is asked,
+    also once somebody has let the run go on.
+    """
+    return Approval.ASK if rule is Approval.AUTO and most != "playbook" else rule
 
 
 def block_action(device: Host, entry: Entry, commands: Sequence[str], whole_address: bool) -> Action:

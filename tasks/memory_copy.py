@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from tasks import decide
 from tasks.acts import Waiting, approved, propose
 from tasks.case import Case
 from tasks.model import MEMORY, Action, Approval, Refused, TargetError
@@ -32,8 +33,7 @@ def items(case: Case, missed: list[str]) -> Iterator[Item]:
     todo = [s for s in wanted if not any(e.path == _path(case, s) for e in case.state.evidence)]
     if not todo:
         return
-    if case.incident.most == "ask":  # the alert's sender may have nothing done without a person
-        rule = Approval.ASK
+    rule = decide.unasked(rule, case.incident.most)
     try:
         approved(case, propose(case, MEMORY, [_action(case, s) for s in wanted], _card(case)), rule)
     except Waiting:

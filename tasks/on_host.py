@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+from tasks import decide
 from tasks.acts import Waiting, approved, perform, propose
 from tasks.case import Case
 from tasks.containment import BLOCKS, ISOLATIONS, KINDS, host_block, isolation, windows_block, windows_isolation
@@ -77,14 +78,12 @@ def _isolate(case: Case) -> Check | None:
     Raises:
         Waiting: nobody has answered yet. What the firewalls deny is denied meanwhile.
     """
-    rule = case.playbook.approval(Consent.ISOLATE)
+    rule = decide.unasked(case.playbook.approval(Consent.ISOLATE), case.incident.most)
     if rule is Approval.NEVER:
         return None
-    if case.incident.most == "ask":  # the alert's sender may have nothing done without a person
-        rule = Approval.ASK
     name, expected = f"{ISOLATION} of {case.host.name}", "the host is cut off, and a new connection of ours got through"
     try:
-        plan = propose(case, ISOLATE, _planned(case), {**blast_radius(case), "undo": _undo(case)})
+        plan = propose(case, ISOLATE, _planned(case), {**blast_radius(case), **_cut_off(case), "undo": _undo(case)})
         approved(case, plan, rule)
         receipts = [_perform(case, ISOLATE, action) for action in plan.actions]
     except Waiting:
@@ -95,6 +94,15 @@ def _isolate(case: Case) -> Check | None:
         result = Result.UNKNOWN if isinstance(error, Refused) else Result.FAIL
         return Check(name, expected, f"{error.seen or error}{_reverts(case)}", result)
     return Check(name, expected, receipts[-1].seen, Result.PASS)
+
+
+def _cut_off(case: Case) -> dict[str, Json]:
+    """What else is lost while this very machine is cut off."""
+    if case.host.transport != "local" or not case.site.serve.notify:
+        return {}
+    return {
+        "warning": "hemostat's own notifications are held back meanwhile, unless their targets stand in `own` of the policy"
+    }
 
 
 def isolated(case: Case, end: StepEnd) -> StepEnd:

@@ -8,21 +8,25 @@ from __future__ import annotations
 import os
 import queue
 import socket
+import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
 
-from tasks.model import Address, ConfigError, parse_address
+from tasks.model import Address, ConfigError, HemostatError, parse_address
+from tasks.secrets import resolve as secret_of
 from tasks.settings import Site
 
 # The second is where systemd-resolved keeps the servers behind its own 127.0.0.53.
 RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 _WORKERS = 8
+Found = tuple[str, tuple[Address, ...]]
+Lookup = Callable[[str], tuple[Address, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,8 @@ class OwnPath:
 
 
 def effective_own_path(site: Site, seconds: float = 3.0) -> OwnPath:
-    """All of it: this machine's addresses, DNS servers, the operator's end of an SSH login, Prefect's server, policy.own, hosts.
+    """All of it: this machine's addresses, DNS servers, the operator's end of an SSH login, Prefect's server, policy.own, hosts, and
+    where our notifications go. Of those only the addresses get out: their URLs are secrets.
 
     Args:
         site: gives policy.own, and the addresses and names of hosts and devices.
@@ -46,8 +51,9 @@ def effective_own_path(site: Site, seconds: float = 3.0) -> OwnPath:
         addresses |= host.stands_at
         names.add(host.hostname)
     addresses |= _addresses(names)
-    names = {name for name in names if not _addresses([name])}
-    found = resolve(names, seconds)
+    targets = {f"notify target {name}": notify.url for name, notify in site.serve.notify.items()}
+    names = {*(name for name in names if not _addresses([name])), *targets}
+    found = resolve(names, seconds, lambda name: _webhook(targets[name]) if name in targets else _lookup(name))
     addresses.update(address for several in found.values() for address in several)
     return OwnPath(tuple(sorted(addresses, key=lambda a: (a.version, int(a)))), tuple(sorted(names - found.keys())))
 
@@ -71,18 +77,18 @@ def dns_servers(files: Iterable[Path] = RESOLVERS) -> set[Address]:
     return found
 
 
-def resolve(names: Iterable[str], seconds: float) -> dict[str, tuple[Address, ...]]:
+def resolve(names: Iterable[str], seconds: float, lookup: Lookup | None = None) -> dict[str, tuple[Address, ...]]:
     """The names' addresses; a name that fails or takes longer than the deadline is left out.
 
-    getaddrinfo cannot be stopped, so it runs in daemon threads that are left behind when the time is over.
+    getaddrinfo, which `lookup` stands for, cannot be stopped, so it runs in daemon threads that are left behind when the time is over.
     """
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[str, tuple[Address, ...]]] = queue.SimpleQueue()
+    done: queue.SimpleQueue[Found] = queue.SimpleQueue()
     wanted = set(names)
     for name in wanted:
         waiting.put(name)
     for _ in range(min(_WORKERS, len(wanted))):
-        threading.Thread(target=_resolver, args=(waiting, done), daemon=True).start()
+        threading.Thread(target=_resolver, args=(waiting, done, lookup or _lookup), daemon=True).start()
     deadline = time.monotonic() + seconds
     found: dict[str, tuple[Address, ...]] = {}
     for _ in wanted:
@@ -95,13 +101,13 @@ def resolve(names: Iterable[str], seconds: float) -> dict[str, tuple[Address, ..
     return found
 
 
-def _resolver(waiting: queue.SimpleQueue[str], done: queue.SimpleQueue[tuple[str, tuple[Address, ...]]]) -> None:
+def _resolver(waiting: queue.SimpleQueue[str], done: queue.SimpleQueue[Found], lookup: Lookup) -> None:
     while True:
         try:
             name = waiting.get_nowait()
         except queue.Empty:
             return
-        done.put((name, _lookup(name)))
+        done.put((name, lookup(name)))
 
 
 def _lookup(name: str) -> tuple[Address, ...]:
@@ -110,6 +116,17 @@ def _lookup(name: str) -> tuple[Address, ...]:
     except (OSError, UnicodeError):
         return ()
     return tuple(_addresses(str(answer[4][0]) for answer in answers))
+
+
+def _webhook(reference: str) -> tuple[Address, ...]:
+    """Where the webhook of that reference stands. A block waits for it, so Prefect is not imported for this (seconds)."""
+    if reference.startswith("prefect:") and "prefect" not in sys.modules:
+        return ()
+    try:
+        name = urlsplit(secret_of(reference)).hostname or ""
+    except (HemostatError, ValueError):
+        return ()
+    return tuple(_addresses([name])) or _lookup(name)
 
 
 def _operators_end() -> list[str]:

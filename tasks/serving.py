@@ -20,7 +20,7 @@ class Sender:
 
     `token` is a bearer token; `hmac` signs the body with a timestamp; `url_token` stands in the URL, for senders that cannot set
     headers. `most` is the most that its alerts may do by themselves: `open` only opens an incident and looks at the host's sockets,
-    `ask` makes every block wait for a person, `playbook` leaves it to the playbook.
+    `ask` makes every change wait for an approver, as it is after a `resume` of the former; `playbook` leaves it to the playbook.
     `per_minute` are requests, each of which may hold many alerts.
     """
 

@@ -172,7 +172,7 @@ class Session:
         """As `ask`, but a refusal is an answer too."""
         deadline, nonce = time.monotonic() + seconds, secrets.token_hex(16)
         try:
-            self._wire.send(ssh_text.request(nonce, verb, arguments), deadline)
+            self._wire.send(ssh_text.request(nonce, verb, arguments, seconds), deadline)
             self._until(f"{nonce} BEGIN\n".encode(), deadline)
             body = self._until(f"\n{nonce} END ".encode(), deadline)
             status, _, reason = self._until(f"\n{nonce} DONE\n".encode(), deadline).partition(b"\n")

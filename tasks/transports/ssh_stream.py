@@ -140,4 +140,4 @@ def instruct(wire: Wire, verb: str, arguments: Sequence[str], deadline: float) -
     """Say what the channel is for."""
     nonce = secrets.token_hex(16)
     wire.mark = f"{nonce}\n".encode()
-    wire.send(ssh_text.request(nonce, verb, arguments), deadline)
+    wire.send(ssh_text.request(nonce, verb, arguments, 0), deadline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -53,9 +54,9 @@ def octal(data: bytes) -> bytes:
     return b"".join(bytes((byte,)) if byte in _PLAIN else b"\\0%03o" % byte for byte in data)
 
 
-def request(nonce: str, verb: str, arguments: Sequence[str | bytes]) -> bytes:
-    """A request of scripts/session.sh."""
+def request(nonce: str, verb: str, arguments: Sequence[str | bytes], seconds: float) -> bytes:
+    """A request of scripts/session.sh, which ends the verb there after `seconds`; a verb with a channel for itself knows its own end."""
     if not _WORD.fullmatch(verb):
         raise Bug("ask the host", f"{verb!r} is no verb")
-    lines = (f"{nonce} {verb} {len(arguments)}".encode(), *map(encoded, arguments))
+    lines = (f"{nonce} {verb} {len(arguments)} {math.ceil(seconds)}".encode(), *map(encoded, arguments))
     return b"".join(line + b"\n" for line in lines)

@@ -11,6 +11,7 @@ import pytest
 from tasks import own_path
 from tasks.model import parse_address
 from tasks.own_path import dns_servers, effective_own_path, local_addresses, resolve
+from tasks.serving import Notify, Serve
 from tasks.settings import Host, Policy, Site
 
 
@@ -41,6 +42,18 @@ def test_hosts_devices_policy_and_the_operators_login_are_in_it(monkeypatch: pyt
     wanted = ("203.0.113.77", "203.0.113.78", "2001:db8::7", "192.0.2.1", "192.0.2.53", "127.0.0.1")
     assert {parse_address(text) for text in wanted} <= set(found.addresses)
     assert found.unresolved == ("gone.invalid",)
+
+
+def test_where_notifications_go_is_own_path_and_their_urls_stay_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block of the chat's server would silence us. A target whose secret is not there is told by its name in the file alone."""
+    monkeypatch.setenv("CHAT", "https://203.0.113.80/services/hush")
+    monkeypatch.setenv("NAMED", "https://localhost:8443/hush")
+    monkeypatch.setenv("BROKEN", "https://[hush")
+    monkeypatch.delenv("GONE", raising=False)
+    targets = {n: Notify("slack", f"env:{n.upper()}") for n in ("chat", "named", "broken", "gone")}
+    found = effective_own_path(Site("", {}, Policy(), {}, Serve(notify=targets)))
+    assert {parse_address("203.0.113.80"), parse_address("127.0.0.1")} <= set(found.addresses)
+    assert found.unresolved == ("notify target broken", "notify target gone")
 
 
 def test_names_that_hang_are_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:

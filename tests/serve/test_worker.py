@@ -108,7 +108,7 @@ def test_an_alert_is_blocked_and_looked_into_by_itself(desk: Desk) -> None:
 
 
 def test_a_sender_that_may_only_open_waits_for_a_person_also_over_a_restart(office: Office) -> None:
-    """Nothing is blocked, the reason is plain, `resume` by a person goes on, and only that."""
+    """Nothing is blocked, the reason is plain, `resume` by a person goes on, and only that; the block then wants an approval."""
     with working(office) as desk:
         incident = desk.alert(alert(1), most="open")
         state = desk.rest(incident)
@@ -118,7 +118,11 @@ def test_a_sender_that_may_only_open_waits_for_a_person_also_over_a_restart(offi
         assert desk.rest(incident).acts == [], "a restart is no person"
         assert desk.order(incident, "resume", reason="it is real") == "goes on"
         state = desk.rest(incident)
-        assert state.ends[Step.BLOCK].outcome is Outcome.DONE and by(state, "resumed") == ["anna"]
+        assert by(state, "resumed") == ["anna"] and state.ends[Step.BLOCK].outcome is Outcome.WAITING
+        assert state.acts == [], "whoever may resume need not be one who may approve"
+        digest = state.plans[Step.BLOCK].digest
+        assert desk.order(incident, "approve", digest=digest, reason="seen") == "approved"
+        assert desk.rest(incident).ends[Step.BLOCK].outcome is Outcome.DONE
 
 
 def test_a_sender_that_may_ask_waits_for_a_yes_to_that_very_plan(desk: Desk) -> None:

@@ -33,7 +33,7 @@ class Asker:
         script = ssh_text.script("session.sh", "look.sh")
         if self.tools:
             script = re.sub(rb"(?m)^PATH=.*$", b"PATH=" + self.tools.encode(), script)
-        asked = b"begin\n" + script + b"obey\n" + ssh_text.request(NONCE, verb, arguments)
+        asked = b"begin\n" + script + b"obey\n" + ssh_text.request(NONCE, verb, arguments, seconds)
         words = [*self.before, *self.shell, "-c", ssh_text.BOOTSTRAP]
         done = subprocess.run(words, input=asked, capture_output=True, timeout=seconds, check=False)
         body = done.stdout.partition(f"{NONCE} BEGIN\n".encode())[2]

@@ -50,7 +50,7 @@ def test_scripts_are_in_the_package():
 @given(arguments=ARGUMENTS)
 def test_any_byte_of_an_argument_arrives(shell, arguments):
     """Whatever a path is made of, the verb at the other end gets exactly that: no quoting, no newline and no escape is special."""
-    said = ssh_text.request("f00", "echo", arguments)
+    said = ssh_text.request("f00", "echo", arguments, 20)
     wanted = b"".join(b"[" + data + b"]" for data in arguments)
     assert told(shell, said) == b"hemostat is ready\nf00 BEGIN\n" + wanted + b"\nf00 END 0\n\nf00 DONE\n"
 
@@ -83,4 +83,4 @@ def test_no_zero_byte():
     with pytest.raises(Bug):
         ssh_text.encoded("/etc/pass\0wd")
     with pytest.raises(Bug):
-        ssh_text.request("f00", "look; id", [])
+        ssh_text.request("f00", "look; id", [], 1)

@@ -49,10 +49,17 @@ hold() {
     if [ -L "$1" ] || [ ! -f "$1" ]; then
         refuse 1 "it is no regular file"
     fi
-    exec 7<"$1"
+    opening
+    command exec 7<"$1" || not_opened
+    at_ease
     was=$(stat -L -c '%d %i' /proc/self/fd/7) || exit 1
     found=$(on_file digest_of_content 1099511627776 3<&7) || exit 1
     [ "$found" = "$2" ] || refuse 65 "its SHA-256 is $found: $3"
+}
+
+not_opened() {
+    at_ease
+    exit 1
 }
 
 # verb_replace ROOT PATH SHA256 SUFFIX [CHUNK]...: a chunk is encoded once more, for it may hold zero bytes.
@@ -64,13 +71,12 @@ verb_replace() {
     # From here on the working directory is the handle of the folder: nobody can turn the way around between the check and the act.
     cd -P "${folder:-/}" || exit 1
     [ "$(pwd -P)" = "${folder:-/}" ] || refuse 65 "the way to it was changed meanwhile"
-    was=$(identity "./$name") || exit 1
-    expect "./$name" "$sha256" "someone changed it since we looked"
+    hold "./$name" "$sha256" "someone changed it since we looked"
     # A leading dot and a second dot keep cron, run-parts and systemd from ever reading the temporary file.
     new=.$(printf '%.180s' "$name").hemostat.$suffix
     trap 'rm -f "./$new"' EXIT
     put "$new" "$@" || refuse 1 "the new content could not be written"
-    keep_ownership "$name" "$new"
+    keep_ownership "$new"
     dd if=/dev/null of="./$new" conv=notrunc,fsync 2>/dev/null || sync
     expect "./$name" "$sha256" "someone changed it since we looked"
     [ "$(identity "./$name")" = "$was" ] || refuse 65 "another file was put in its place"
@@ -91,11 +97,12 @@ put() {
     done >>"./$new_file"
 }
 
-# keep_ownership LIKE FILE: owner, mode, and where cp can, access list, security label and other attributes.
+# keep_ownership FILE: owner, mode, and where cp can, access list, security label and other attributes of what descriptor 7 holds; its
+# name may lead to a pipe by now.
 keep_ownership() {
-    cp --attributes-only --preserve=all "./$1" "./$2" 2>/dev/null && touch "./$2"
-    chown "$(stat -c %u:%g "./$1")" "./$2" || exit 1
-    chmod "$(stat -c %a "./$1")" "./$2" || exit 1
+    cp --attributes-only --preserve=all /proc/self/fd/7 "./$1" 2>/dev/null && touch "./$1"
+    chown "$(stat -L -c %u:%g /proc/self/fd/7)" "./$1" || exit 1
+    chmod "$(stat -L -c %a /proc/self/fd/7)" "./$1" || exit 1
 }
 
 # verb_move ROOT SOURCE TARGET MODE SHA256 DEVICE INODE: empty: any hash; the target's folder is ours alone, and made if it is missing.
@@ -108,7 +115,9 @@ verb_move() {
     fence "$root" "$folder" "$name" "$source"
     [ -n "$wanted" ] || [ -d "${into:-/}" ] || mkdir -p "$into" || exit 1
     # Descriptors of both folders: what was checked is what is acted on.
-    exec 5<"${folder:-/}" 6<"${into:-/}" || exit 1
+    opening
+    command exec 5<"${folder:-/}" 6<"${into:-/}" || not_opened
+    at_ease
     [ "$(readlink /proc/self/fd/5 && readlink /proc/self/fd/6)" = "${folder:-/}
 ${into:-/}" ] || refuse 65 "the way to it was changed meanwhile"
     from=/proc/self/fd/5/$name to=/proc/self/fd/6/$new

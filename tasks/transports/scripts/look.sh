@@ -18,9 +18,9 @@ umask 077
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-TIMEOUT=no GREP=plain FIND=plain STAT=no
+TIMEOUT=no GREP=plain SKIP='' FIND=plain STAT=no
 timeout -s KILL 5 true 2>/dev/null && TIMEOUT=yes
-[ "$(printf 'a\000b' | grep -aHZ '' 2>/dev/null | tr '\000\n' '12')" = '(standard input)1a1b2' ] && GREP=gnu
+[ "$(printf 'a\000b' | grep -aHZ '' 2>/dev/null | tr '\000\n' '12')" = '(standard input)1a1b2' ] && GREP=gnu SKIP='-D skip'
 [ "$(find / -maxdepth 0 -printf %d 2>/dev/null)" = 0 ] && FIND=gnu
 [ "$(stat -c %F / 2>/dev/null)" = directory ] && STAT=yes
 WHO=$(id -u 2>/dev/null) || WHO=none
@@ -32,9 +32,9 @@ rec() { printf '\n%s %s\n' "$SEP" "$*"; }
 unseen() { rec "unseen $1"; printf '%s' "$2"; }
 # now: seconds since boot, in NOW, by builtins alone.
 now() { read -r NOW _ </proc/uptime; NOW=${NOW%.*}; }
-# bounded SECONDS COMMAND …: killed when its time is over; 124 and above is too late.
+# bounded SECONDS COMMAND …: killed when its time is over; 124 and above is too late. Where there is no timeout, session.sh's own clock.
 bounded() {
-    if [ $TIMEOUT = yes ]; then timeout -s KILL "$@"; else shift; "$@"; fi
+    if [ $TIMEOUT = yes ]; then timeout -s KILL "$@"; else guarded "$@"; fi
 }
 late() { [ "$1" -lt 124 ] || unseen "$2" "it took too long, the rest was not looked at"; }
 
@@ -165,7 +165,7 @@ verb_processes() {
     grep -s '^btime ' /proc/stat
     getconf CLK_TCK 2>/dev/null
     rec passwd
-    cat "$R/etc/passwd" 2>/dev/null
+    accounts
     facts
     programs
     unsee
@@ -243,12 +243,17 @@ programs() {
     }
 }
 
+# accounts: /etc/passwd, unless somebody put a pipe there.
+accounts() {
+    [ ! -f "$R/etc/passwd" ] || bounded 5 cat "$R/etc/passwd" 2>/dev/null
+}
+
 # verb_users SEP ROOT UID …: their names, where /etc/passwd has none.
 verb_users() {
     begin "$@"
     shift 2
     rec passwd
-    cat "$R/etc/passwd" 2>/dev/null
+    accounts
     rec users
     [ $# -gt 0 ] && [ -z "$R" ] && have getent && bounded 10 getent passwd -- "$@" 2>/dev/null
     rec end
@@ -416,14 +421,14 @@ caught() {
 verb_homes() {
     begin "$@"
     rec passwd
-    cat "$R/etc/passwd" 2>/dev/null
-    [ -r "$R/etc/passwd" ] && while IFS=: read -r user _ _ _ _ home _; do
+    accounts
+    accounts | while IFS=: read -r user _ _ _ _ home _; do
         case $home in '' | /) continue ;; esac
         [ -d "$R$home" ] || continue
         rec home
         printf '%s:%s:' "$user" "$home"
         (CDPATH='' cd -P -- "$R$home" 2>/dev/null && pwd -P) || printf '%s\n' "$R$home"
-    done <"$R/etc/passwd"
+    done
     rec end
 }
 
@@ -519,7 +524,8 @@ texts_of() {
     if [ "$1" = 0 ]; then
         rec lines
         shift
-        bounded 20 grep -aHsZ '' -- "$@" 2>/dev/null
+        # shellcheck disable=SC2086
+        bounded 20 grep -aHsZ $SKIP '' -- "$@" 2>/dev/null
         late $? "some files"
     else
         text_of "$1" "$2"
@@ -608,7 +614,7 @@ verb_blind() {
     rec preload
     grep -as 'LD_PRELOAD=' "/proc/$$/environ" | tr '\000' '\n' | grep '^LD_PRELOAD='
     rec libraries
-    [ -s /etc/ld.so.preload ] && head -c 4096 /etc/ld.so.preload
+    [ -f /etc/ld.so.preload ] && bounded 5 head -c 4096 /etc/ld.so.preload
     rec tools
     for tool in sha256sum readlink grep find head stat; do have $tool || printf '%s ' $tool; done
     [ $STAT = yes ] || printf 'stat-with-a-format '
@@ -683,9 +689,9 @@ verb_packages() {
     elif [ -z "$R" ] && have rpm; then
         (by_rpm "$@")
     fi
-    if [ -r "$R/lib/apk/db/installed" ]; then
+    if [ -f "$R/lib/apk/db/installed" ] && [ -r "$R/lib/apk/db/installed" ]; then
         rec apk
-        grep -E '^[PVFRZ]:' "$R/lib/apk/db/installed"
+        bounded 20 grep -E '^[PVFRZ]:' "$R/lib/apk/db/installed"
         rec sha1
         bounded 60 sha1sum -- "$@" 2>/dev/null
     fi
@@ -693,6 +699,7 @@ verb_packages() {
 }
 # dpkg's own records: md5sums has what a package brought, list also what it has no digest for. A merged /usr makes two names of one
 # file, so each program becomes a pattern without it. A search that was killed does not count as an answer.
+# shellcheck disable=SC2086  # SKIP is two words or none
 by_dpkg() {
     rec md5
     bounded 60 md5sum -- "$@" 2>/dev/null
@@ -703,10 +710,10 @@ by_dpkg() {
     done
     cd "$R/var/lib/dpkg/info" || return
     rec dpkg
-    bounded 20 grep -HF "$@" -- *.md5sums 2>/dev/null
+    bounded 20 grep -HF $SKIP "$@" -- *.md5sums 2>/dev/null
     [ $? = 137 ] || rec answered
     rec lists
-    bounded 20 grep -HF "$@" -- *.list 2>/dev/null
+    bounded 20 grep -HF $SKIP "$@" -- *.list 2>/dev/null
     [ $? = 137 ] || rec answered
 }
 # rpm makes a database where there is none, and calls every file unowned when it cannot read the one that is there.
@@ -750,7 +757,7 @@ verb_logins() {
     for name in var/log/wtmp var/log/btmp run/utmp; do
         log_file "$name" || continue
         rec "records $name"
-        tail -c 192000 "$R/$name" 2>/dev/null || rec "refused $name"
+        bounded 10 tail -c 192000 "$R/$name" 2>/dev/null || rec "refused $name"
     done
     rec end
 }
@@ -777,7 +784,7 @@ verb_logs() {
             continue
         }
         rec "log $name"
-        tail -c 67108864 "$R/var/log/$name" | bounded 20 grep -aE "^($when)" | grep -aE "$words" | tail -n 800 | cut -c 1-1000
+        bounded 20 tail -c 67108864 "$R/var/log/$name" | bounded 20 grep -aE "^($when)" | grep -aE "$words" | tail -n 800 | cut -c 1-1000
         [ "$(stat -L -c %s "$R/var/log/$name" 2>/dev/null || echo 0)" -le 67108864 ] ||
             unseen "/var/log/$name" "only its last 64 MiB were read"
     done

@@ -2,11 +2,12 @@
 # The far side of tasks/transports/ssh_session.py: obeys requests from standard input. Knows POSIX sh and the small tools of coreutils or
 # busybox; writes nothing on the host. Read line by line and evaluated, never a file there.
 #
-# A request is a line `NONCE VERB COUNT`, then COUNT lines, one argument each, encoded for `printf %b`. The answer is
+# A request is a line `NONCE VERB COUNT SECONDS`, then COUNT lines, one argument each, encoded for `printf %b`. The answer is
 #   NONCE BEGIN, the bytes that verb_VERB printed, a newline, NONCE END STATUS, what it said on standard error, NONCE DONE
 # A nonce is random and used once, so nothing that stands on the host can look like the end of an answer.
 #
 # A verb is a shell function verb_NAME. It gets its decoded arguments, runs in a subshell with no input, and says why not with `refuse`.
+# After SECONDS it is killed with all that came from it, whether or not somebody still listens: nothing of ours hangs on a host.
 
 unset IFS ENV BASH_ENV CDPATH GLOBIGNORE LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT POSIXLY_CORRECT
 \unalias -a
@@ -26,7 +27,7 @@ has() {
 }
 
 obey() {
-    while read -r nonce verb count; do
+    while read -r nonce verb count seconds; do
         set --
         while [ "$count" -gt 0 ]; do
             IFS= read -r line || exit 0
@@ -35,7 +36,7 @@ obey() {
             count=$((count - 1))
         done
         echo "$nonce BEGIN"
-        reason=$( ("verb_$verb" "$@") 2>&1 >&4 4>&- </dev/null)
+        reason=$(guarded "$seconds" "verb_$verb" "$@" 2>&1 >&4 4>&- </dev/null)
         status=$?
         printf '\n%s END %s\n%s\n%s DONE\n' "$nonce" "$status" "$reason" "$nonce"
     done
@@ -53,7 +54,7 @@ decode() {
 
 # Like one round of obey, but the verb has the channel for itself: raw input, raw output, its own exit status.
 obey_once() {
-    read -r nonce verb count
+    read -r nonce verb count _
     set --
     while [ "$count" -gt 0 ]; do
         IFS= read -r line || exit 0
@@ -63,6 +64,75 @@ obey_once() {
     done
     echo "$nonce" >&2 # what the login said on standard error ends here
     "verb_$verb" "$@"
+}
+
+# guarded SECONDS FUNCTION-OR-PROGRAM [ARGUMENT]...: call it in a process of its own, for so long at the most; 137 is too late. The host
+# may have no `timeout`, and that one would end no grandchildren.
+guarded() {
+    within=$1
+    shift
+    { ("$@") <&8 8<&- & } 8<&0
+    work=$!
+    watch_over "$work" "$within" "it took longer than $within s and was ended"
+    { wait "$work"; } 2>/dev/null
+    outcome=$?
+    at_ease
+    return "$outcome"
+}
+
+# An open of what became a pipe waits for ever. opening: end this very process in 5 seconds, unless `at_ease` comes first.
+opening() {
+    read -r myself _ </proc/self/stat
+    watch_over "$myself" 5 "it does not open: another file was put in its place"
+}
+
+watch_over() {
+    too_late "$@" </dev/null >/dev/null &
+    watcher=$!
+}
+
+at_ease() {
+    [ -z "$watcher" ] || { kill "$watcher" && wait "$watcher"; } 2>/dev/null
+    watcher=
+}
+
+# too_late PID SECONDS WORDS: say so and kill it, unless this process is called off by SIGTERM. It leaves no sleep behind, and means no
+# other process that got the number meanwhile.
+too_late() {
+    called='' nap=''
+    read -r keeper _ </proc/self/stat
+    # KILL: a child that has not yet become `sleep` has this trap still, and would swallow TERM.
+    trap 'called=yes; [ -z "$nap" ] || kill -s KILL "$nap"' TERM
+    born=$(start_of "$1")
+    sleep "$2" 2>/dev/null &
+    nap=$!
+    [ -z "$called" ] || kill -s KILL "$nap"
+    { wait "$nap"; } 2>/dev/null
+    [ -z "$called" ] || exit 0
+    if [ -n "$born" ] && [ "$(start_of "$1")" = "$born" ]; then
+        echo "$3" >&2
+        fell "$1"
+    fi
+}
+
+# start_of PID: when it started, in ticks since the boot; nothing when it is gone.
+start_of() {
+    { read -r fields <"/proc/$1/stat"; } 2>/dev/null || return 0
+    # shellcheck disable=SC2086 # these are words; what came before the name's end is cut off, for it may hold anything
+    set -- ${fields##*)}
+    echo "${20}"
+}
+
+# fell PID: kill it and all that came from it. It is stopped first: so nothing is born meanwhile, and no number is given out again.
+fell() {
+    kill -s STOP "$1" 2>/dev/null || return 0
+    # shellcheck disable=SC2013 # the names are the kernel's own
+    for child in $(grep -ls "^PPid:[[:space:]]*$1\$" /proc/[0-9]*/status); do
+        child=${child%/status}
+        child=${child##*/}
+        [ "$child" = "$keeper" ] || fell "$child"
+    done
+    kill -s KILL "$1"
 }
 
 # hex: the SHA-256 of standard input.
@@ -106,14 +176,18 @@ with_file() {
     if [ -L "$path" ] || [ ! -f "$path" ]; then
         refuse 1 "it is no regular file"
     fi
-    { same_file "$seen" && on_file "$@"; } 3<"$path"
+    opening
+    { at_ease && same_file "$seen" && on_file "$@"; } 3<"$path"
+    outcome=$?
+    at_ease
+    return "$outcome"
 }
 
 with_program() {
     path=$1
     shift
     [ -L "$path" ] || refuse 1 "No such file or directory"
-    { on_file "$@"; } 3<"$path"
+    { on_file "$@"; } 3<"$path" # the kernel's own link: no pipe can stand there
 }
 
 same_file() {
@@ -203,4 +277,5 @@ covered() {
 }
 
 came_from=$1
+watcher=
 exec 4>&1

@@ -89,16 +89,7 @@ verb_run() {
     shift 2
     echo found >&2
     umask 022
-    exec 3<&0 4>&-
-    "$program" "$@" <&3 3<&- &
-    child=$!
-    exec 3<&-
-    limit "$child" "$seconds" </dev/null >/dev/null 2>&1 &
-    watcher=$!
-    wait "$child"
-    status=$?
-    kill "$watcher" 2>/dev/null
-    return "$status"
+    guarded "$seconds" "$program" "$@" 4>&-
 }
 
 # where PROGRAM: program becomes its path, so that no builtin and no function of this shell is ever meant.
@@ -110,14 +101,4 @@ where() {
         [ ! -f "$program" ] || return 0
     done
     return 1
-}
-
-# limit PROCESS SECONDS: looks every second, so that a number which is used again is not meant.
-limit() {
-    left=$2
-    while [ "$left" -gt 0 ] && kill -s 0 "$1"; do
-        sleep 1
-        left=$((left - 1))
-    done
-    [ "$left" -gt 0 ] || kill -s KILL "$1"
 }

@@ -181,6 +181,7 @@ def _acts(out: Console, state: State) -> None:
 def report(
     incident: IncidentId,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the Markdown instead of the path.")] = False,
+    language: Annotated[str, typer.Option(help="en, or zh: report.zh.md and report.zh.html beside the others.")] = "en",
     site: SiteFolder = Here,
     reports: Reports = None,
     as_json: AsJson = False,
@@ -189,9 +190,9 @@ def report(
     from tasks import report as reporting
 
     with reopened(find(reports_of(site, reports), incident)) as case:
-        reporting.write(case)
-        files = {name: str(case.folder / name) for name in case.state.reports}
-        text = (case.folder / "report.md").read_text() if markdown else ""
+        reporting.write(case, language=language)
+        files = {name: str(case.folder / name) for name in reporting.files(language)}
+        text = (case.folder / reporting.files(language)[0]).read_text() if markdown else ""
     if as_json:
         facts(files)
     elif markdown:

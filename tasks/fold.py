@@ -233,7 +233,7 @@ def _sealed(state: State, data: dict[str, Json]) -> None:
 
 
 def _reported(state: State, data: dict[str, Json]) -> None:
-    state.reports = data["files"]
+    state.reports = {**state.reports, **data["files"]}
 
 
 def _prefect(state: State, data: dict[str, Json]) -> None:

@@ -1,4 +1,4 @@
-"""What people are told of an incident, and in which shape their chat wants it. Pure; must not read a clock, a file or a socket.
+"""What people are told of an incident, and in which shape their chat wants it. Pure; must not read a clock, an incident's file or a socket.
 
 The events come from the journal alone, so that whoever reads it again finds the same ones. Text of an alert or a host is hostile: it
 gets escaped for the shape, mentions nobody and makes no link.
@@ -21,6 +21,7 @@ from urllib.parse import urlencode
 from tasks.fold import fold
 from tasks.journal import Record
 from tasks.model import Decision, Incident, Json, Outcome, Step, inert
+from tasks.phrases import say
 from tasks.serving import Event
 from tasks.state import State
 
@@ -46,8 +47,6 @@ _WORDS: dict[str, dict[str, str]] = {
         "next": "下一步：",
     },
 }
-_STEPS_ZH = dict(zip(Step, ("确认", "封锁", "研判", "取证", "清理", "验证", "报告"), strict=True))
-_OUTCOMES_ZH = dict(zip(Outcome, ("完成", "无需操作", "被拒绝", "无法到达", "失败", "等待"), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +144,11 @@ def message(shape: str, notice: Notice, language: str, url: str, secret: str, no
 
 def text(notice: Notice, language: str, url: str, escape: Callable[[str], str]) -> str:
     """The lines that people read; `escape` makes a hostile text harmless in the shape."""
-    words = _WORDS[language]
+    words, told = _WORDS[language], say(language)
     head = words[notice.event].format(**_names(notice, language))
     lines = [f"{head} · {notice.host} → {notice.remote}"]
-    lines += [escape(_short(notice.summary))] if notice.summary else []
-    lines += [words["next"] + escape(_short(notice.next))] if notice.next and notice.event != "closed" else []
+    lines += [escape(_short(told(notice.summary)))] if notice.summary else []
+    lines += [words["next"] + escape(_short(told(notice.next)))] if notice.next and notice.event != "closed" else []
     lines.append(f"hemostat {notice.incident}")
     return _bytes("\n".join(lines), BYTES - len(url.encode()) - 3) + (f"\n{url}" if url else "")
 
@@ -158,9 +157,8 @@ def _names(notice: Notice, language: str) -> dict[str, str]:
     """The step and its outcome, as people call them."""
     if not notice.step:
         return {}
-    step, outcome = Step(notice.step), Outcome(notice.outcome)
-    zh = language == "zh"
-    return {"step": _STEPS_ZH[step] if zh else step.value, "outcome": _OUTCOMES_ZH[outcome] if zh else outcome.label}
+    told = say(language)
+    return {"step": told(Step(notice.step).value), "outcome": told(Outcome(notice.outcome).label)}
 
 
 def _short(hostile: str) -> str:

@@ -7,12 +7,14 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from tasks.case import Case, write_once
 from tasks.journal import hexdigest
-from tasks.model import HemostatError, Outcome, Step, StepEnd, inert
+from tasks.model import ConfigError, HemostatError, Outcome, Step, StepEnd, inert
+from tasks.phrases import LANGUAGES, say
+from tasks.report_spoken import spoken
 from tasks.report_view import View, view
 
 __all__ = ["View", "html", "markdown", "view"]
@@ -28,14 +30,24 @@ class Source(str):
     __slots__ = ()
 
 
-def markdown(view: View) -> str:
+def markdown(view: View, language: str = "en") -> str:
     """The report as Markdown (CommonMark with GitHub's tables)."""
-    return _markdown().get_template("report.md.j2").render(v=view)
+    return _in(_markdown().get_template("report.md.j2"), view, language)
 
 
-def html(view: View) -> str:
+def html(view: View, language: str = "en") -> str:
     """The report as one self-contained HTML file without a script."""
-    return _html().get_template("report.html.j2").render(v=view)
+    return _in(_html().get_template("report.html.j2"), view, language)
+
+
+def _in(template: Template, view: View, language: str) -> str:
+    words = say(language)
+    return template.render(
+        v=spoken(view, words),
+        say=words,
+        ours=lambda text: Source(words(text)),  # for a template's own text, which Markdown shall not escape
+        language="zh-CN" if language == "zh" else language,
+    )
 
 
 @cache
@@ -110,13 +122,29 @@ def run(case: Case) -> StepEnd:
     return write(case, Step.REPORT)
 
 
-def write(case: Case, step: Step | None = None) -> StepEnd:
-    """The same at any time, also for an unfinished incident; `step` None is a person's wish outside the run."""
-    shown = view(case.state, case.journal.head)
-    files = {"report.md": markdown(shown).encode(), "report.html": html(shown).encode()}
-    for name, data in files.items():
+def files(language: str) -> tuple[str, str]:
+    """The names of the two files in that language.
+
+    Raises:
+        ConfigError: there is no such language.
+    """
+    if language not in LANGUAGES:
+        raise ConfigError(f"write the report in {inert(language, 20)!r}", do=f"name one of {', '.join(LANGUAGES)}")
+    mark = "" if language == LANGUAGES[0] else f".{language}"
+    return f"report{mark}.md", f"report{mark}.html"
+
+
+def write(case: Case, step: Step | None = None, language: str = LANGUAGES[0]) -> StepEnd:
+    """The same at any time, also for an unfinished incident; `step` None is a person's wish outside the run.
+
+    Raises:
+        ConfigError: there is no such language.
+    """
+    names, shown = files(language), view(case.state, case.journal.head)
+    made = dict(zip(names, (markdown(shown, language).encode(), html(shown, language).encode()), strict=True))
+    for name, data in made.items():
         write_once(case.folder / name, data)
-    hashes = {name: hexdigest(data) for name, data in files.items()}
+    hashes = {name: hexdigest(data) for name, data in made.items()}
     case.record("report.written", files=hashes, head=case.journal.head, step=step)
     return StepEnd(Step.REPORT, Outcome.DONE, f"written: {case.folder / 'report.html'}")
 
@@ -126,6 +154,7 @@ def refresh(case: Case) -> None:
 
     A report that cannot be written now (a full disk) undoes nothing; `hemostat report` writes it later.
     """
-    if any(record.kind == "report.written" for record in case.state.records):
-        with suppress(OSError, HemostatError):
-            write(case)
+    with suppress(OSError, HemostatError):
+        for language in LANGUAGES:
+            if files(language)[1] in case.state.reports:
+                write(case, language=language)

@@ -15,7 +15,8 @@ from flows.web.auth import Who
 from flows.web.context import Context
 from flows.web.desk import Desk
 from flows.web.pages_door import Denied, PageRoute, Person, see
-from flows.web.pages_render import HEADERS, desk_of, page
+from flows.web.pages_render import HEADERS, desk_of, language, page
+from flows.web.spoken import told
 from flows.web.views import Filter, Row
 from flows.web.views_search import search
 
@@ -94,7 +95,7 @@ def incident(request: Request, who: Person, name: str) -> Response:
         request,
         "incident.html",
         who,
-        s=shown,
+        s=told(shown, language(request)),
         stamp=stamp,
         prefect=desk.prefect(),
         audit=pages_files.known_audit(desk, name),
@@ -148,7 +149,14 @@ def compare(request: Request, who: Person) -> Response:
         if desk.shelf.folder(name) is None:
             raise Denied(404, "denied.incident", who, name=name)
         sheets.append(views_incident.sheet(desk.shelf.state(name), name, ()))
-    return page(request, "compare.html", who, both=views_compare.compare(*sheets), sheets=sheets, rows=())
+    return page(
+        request,
+        "compare.html",
+        who,
+        both=told(views_compare.compare(*sheets), language(request)),
+        sheets=sheets,
+        rows=(),
+    )
 
 
 @reading.get("/metrics")
@@ -165,4 +173,4 @@ def find(request: Request, who: Person, q: str = "") -> Response:
     """Search the findings of all incidents."""
     text = q.strip()[:200]
     hits, more = search(rows(desk_of(request))[1], text)
-    return page(request, "search.html", who, text=text, hits=hits, more=more)
+    return page(request, "search.html", who, text=text, hits=told(hits, language(request)), more=more)

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from flows.web.auth import Who
 from flows.web.desk import Desk
 from flows.web.pages_door import Denied, PageRoute, Person
-from flows.web.pages_render import HEADERS, desk_of, page
+from flows.web.pages_render import HEADERS, desk_of, language, page
 from tasks import report
 from tasks.audit import audit
 from tasks.model import Check, Result
@@ -26,6 +26,8 @@ SANDBOX = (
 FILES = {
     "report.md": "text/markdown; charset=utf-8",
     "report.html": "text/html; charset=utf-8",
+    "report.zh.md": "text/markdown; charset=utf-8",
+    "report.zh.html": "text/html; charset=utf-8",
     "journal.jsonl": "application/x-ndjson",
     "manifest.json": "application/json",
 }
@@ -38,7 +40,7 @@ def read_report(request: Request, who: Person, name: str) -> Response:
     """The report as the journal stands now, finished or not."""
     _folder(request, who, name)
     state = desk_of(request).shelf.state(name)
-    html = report.html(report.view(state, state.records[-1].hash))
+    html = report.html(report.view(state, state.records[-1].hash), language(request))
     return HTMLResponse(html, headers=HEADERS | {"Content-Security-Policy": SANDBOX})
 
 

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from flows.web import words
 from flows.web.auth import NEEDS, Who, secure
 from flows.web.desk import Desk
-from tasks import report
+from tasks import phrases, report
 from tasks.model import inert
 from tasks.report_lines import duration, stamp
 
@@ -73,6 +73,7 @@ def page(request: Request, template: str, who: Who | None = None, status: int = 
         .get_template(template)
         .render(
             t=words.Speaker(spoken),
+            say=phrases.say(spoken),
             language=spoken,
             languages=words.NAMES,
             who=who,

@@ -8,7 +8,7 @@ from string import Formatter
 from flows.web import words
 from flows.web.auth import NEEDS, ROLES
 from flows.web.views_metrics import KINDS
-from tasks.model import Decision, Outcome, Result, Step
+from tasks.model import ISOLATE, MEMORY, Decision, Outcome, Result, Step
 from tasks.report_proofs import Containment
 from tests.cli.house import CODE
 
@@ -17,7 +17,7 @@ TEXTS = {path.name: path.read_text() for path in (*WEB.glob("*.py"), *(WEB / "te
 # Keys that a value completes, with all values that it may have.
 BUILT = {
     "role": ROLES,
-    "step": (*(s.value for s in Step), "undo"),
+    "step": (*(s.value for s in Step), ISOLATE, MEMORY, "undo"),
     "outcome": (*(o.value for o in Outcome), "running", "skipped", "none"),
     "verdict": (*(d.value for d in Decision), "none"),
     "held": tuple(c.name.lower() for c in Containment),

@@ -78,6 +78,7 @@ class Systemd:
         """Switch it on: sshd is one of its units."""
         if not (self.root / "proc/self").exists():
             kernel.mount("proc", self.root / "proc", "proc")  # in which its number is the one that we know
+        cgroups.sweep()  # what a range left that was killed as a whole
         self.pid = kernel.init_of_new(kernel.NEWNS, self._become)
 
     def boot(self) -> None:

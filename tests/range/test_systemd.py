@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+import psutil
 import pytest
 
 from flows import engine
@@ -108,17 +111,48 @@ def test_a_host_that_restarts_itself_is_there_again(tmp_path: Path) -> None:
         assert until(lambda: sh(made, "systemctl is-active ssh.service").strip() == "active", 20)
 
 
-def test_no_control_group_is_left(tmp_path: Path) -> None:
-    """Not after a range that ended, and not after one whose processes were all killed at once, when the next one ends."""
-    place = cgroups.mounted()
+LIVES = """
+import sys, time
+from pathlib import Path
+from lab.netns.range import Range
+from tests.range.ground import chosen
+with Range(Path(sys.argv[1]), chosen("systemd", persistence=("unit",))) as lab:
+    print(lab._child.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["the drill", "the range's own process"])
+def test_nothing_is_left_after_sigkill(tmp_path: Path, whole: bool) -> None:
+    """No process, whoever is killed; and no control group, at the latest when the next range has started."""
+    place, argv = cgroups.mounted(), [sys.executable, "-c", LIVES, str(tmp_path / "range")]
     assert place is not None
-    group = place / f"{cgroups.PREFIX}left"
-    (group / "init.scope/below").mkdir(parents=True)
-    with running(tmp_path, chosen("systemd", persistence=("unit",))) as made:
-        before = {path.name for path in place.glob(f"{cgroups.PREFIX}*")}
-        assert made.c2_messages()
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=REPO) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        (init,) = [p for p in psutil.Process(child).children(recursive=True) if words(p.pid) == f"{systemd.PROGRAM}\0"]
+        group = place / cgroup(init.pid)
+        inside = [init, *init.children(recursive=True)]
+        assert (group.is_dir(), len(inside) > 5) == (True, True)
+        os.kill(child if whole else parent.pid, signal.SIGKILL)
+        _, alive = psutil.wait_procs(inside, 10)
+        parent.kill()
+    assert alive == []
+    cgroups.sweep()
     assert not group.exists()
-    assert len(before) > 0
+
+
+def words(pid: int) -> str:
+    """Its command line; nothing when it has ended meanwhile."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
+
+
+def cgroup(pid: int) -> str:
+    """The range's own control group that this process is in, seen from this machine."""
+    rows = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    return next(row.split("/")[1] for row in rows if row.startswith("0::"))
 
 
 # --- units -------------------------------------------------------------------------------------------------------------
@@ -195,6 +229,25 @@ def test_a_logins_unit_ends_without_a_login(ground: tuple[Range, Path], hands: S
     assert "default.target.wants/own.service" in sh(made, "find /home/ops/.config -type l")
     assert sh(made, "ls /run/user").split() == ["0"], "no manager was started"
     sh(made, f"rm -r {Path(path).parent}")
+
+
+def test_a_unit_of_every_login_ends_in_each_manager(ground: tuple[Range, Path], hands: SshHands) -> None:
+    """/etc/systemd/user is no file of root's own manager: disabled and masked for all, ended wherever it runs."""
+    made, path = ground[0], "/etc/systemd/user/all.service"
+    put(made, path, f"[Service]\nExecStart={EVIL}\nRestart=always\n[Install]\nWantedBy=default.target\n")
+    sh(made, "systemctl --global enable all.service; loginctl enable-linger ops")
+    start = "runuser -u ops -- env XDG_RUNTIME_DIR=/run/user/1000 systemctl --user start all.service"
+    assert until(lambda: EVIL in sh(made, f"{start}; ps -eo args"), 20)
+    action, receipt = remedied(hands, path)
+    assert EVIL not in sh(made, "ps -eo args")
+    assert sh(made, "systemctl --global is-enabled all.service").strip() == "masked"
+    taken_back(hands, action, receipt)
+    assert sh(made, "systemctl --global is-enabled all.service").strip() == "enabled"
+    sh(
+        made,
+        f"systemctl --global disable all.service; rm {path}; loginctl disable-linger ops; loginctl terminate-user ops",
+    )
+    assert until(lambda: sh(made, "ls /run/user").split() == ["0"], 30), "logind did not let go of the login"
 
 
 @pytest.mark.parametrize("name", ["*.service", "ssh*.service", "a b.service"])

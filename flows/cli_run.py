@@ -155,7 +155,8 @@ def undo(
 
 def expire(site: SiteFolder = Here, reports: Reports = None, as_json: AsJson = False) -> None:
     """End the blocks whose time to live is over, on every device that has no clock of its own; run it from cron."""
-    raise typer.Exit(runs.expire(runs.Options(reports_of(site, reports), True, False, as_json)))
+    options = runs.Options(reports_of(site, reports), True, False, as_json)
+    raise typer.Exit(runs.expire(options, site / ".hemostat" / "inbox.db"))
 
 
 def serve(

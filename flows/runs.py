@@ -16,6 +16,7 @@ from flows.cli_out import CODES, console, facts, show_checks
 from flows.console import Terminal, Words, always, as_said, card, line, watching, words_of
 from flows.doors import operator
 from flows.engine import Nobody, Watcher
+from flows.inbox import Inbox
 from flows.launch import Launch, carry_on, urgent
 from flows.orders import STANDS_ON
 from flows.server import Server
@@ -164,13 +165,13 @@ def undo(folder: Path, steps: Sequence[str], overrides: tuple[str, ...], options
         return 0 if all(r.back or r.action.undo is None for r in results) else 1
 
 
-def expire(options: Options) -> int:
+def expire(options: Options, inbox: Path) -> int:
     """Every incident in turn. One that cannot be read, or that another process holds, is told and keeps no other block standing."""
     now, results, failed = datetime.now(UTC), list[Undone](), False
     with _stage(options, str) as (_, out):
         for folder in incidents(options.reports):
             try:
-                results += _expire(folder, now)
+                results += _expire(folder, now, inbox)
             except Exception as error:  # noqa: BLE001 - one damaged incident must not keep the blocks of all others standing
                 out.print(line(f"{folder.name} could not be looked at: {error}", "red"))
                 failed = True
@@ -181,11 +182,23 @@ def expire(options: Options) -> int:
     return 1 if failed or not all(r.back for r in results) else 0
 
 
-def _expire(folder: Path, now: datetime) -> list[Undone]:
+def _expire(folder: Path, now: datetime, inbox: Path) -> list[Undone]:
     if not expiring.due(load_state(folder), now):
         return []
+    _part(inbox, folder.name)
     with reopened(folder) as case:
         return expiring.run(case, now)
+
+
+def _part(inbox: Path, incident: str) -> None:
+    """Tell the inbox of `hemostat serve`, where there is one: an alert after the block's end is news, no duplicate.
+
+    Raises:
+        NoRoom: it cannot be told; the block stands then, rather than that its beacon goes on unseen.
+    """
+    if inbox.is_file():
+        with contextlib.closing(Inbox(inbox)) as told:
+            told.part(incident)
 
 
 def _show_undone(out: Console, results: Sequence[Undone], words: Words, none: str) -> None:

@@ -25,6 +25,7 @@ from tasks.model import (
 )
 from tasks.transports.hands import Fetched
 from tasks.wanted import EXECUTABLE, Item, items
+from tasks.windows.paths import on_windows
 
 MIB = 1024 * 1024
 
@@ -55,8 +56,18 @@ def run(case: Case) -> StepEnd:
 
 
 def _copy_new(case: Case, item: Item, missed: list[str]) -> None:
-    if place := _place(case, item):
+    if twin := _twin(case, item):
+        case.record("note", about="collect", text=f"{item.what} is the very file of {twin}: it was fetched once")
+    elif place := _place(case, item):
         _copy(case, replace(item, path=place), missed)
+
+
+def _twin(case: Case, item: Item) -> str:
+    """Where the same file of a Windows host, under the hash that triage saw, was put for another process; empty when it was not."""
+    if not on_windows(item.source):
+        return ""
+    same = (e for e in case.state.evidence if e.source.casefold() == item.source.casefold() and e.sha256 in item.seen)
+    return next((e.path for e in same if e.path != item.path), "")
 
 
 def _place(case: Case, item: Item) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
@@ -21,6 +21,7 @@ from tasks.model import Finding, Outcome, Result, Step, StepEnd
 from tasks.settings import CollectRule
 from tasks.transports.hands import Fetched
 from tasks.transports.local import LocalHands
+from tasks.wanted import Item
 from tests.core.desk import PLAYBOOK, sit_down
 
 
@@ -71,6 +72,35 @@ def executables(case: Case) -> dict[str, str]:
 def missed(case: Case) -> list[str]:
     assert case.state.seal is not None
     return list(case.state.seal["not_copied"])
+
+
+def test_one_file_of_two_windows_processes_is_fetched_once(case: Case) -> None:
+    """Two svchost.exe are one file; another content at the same path, or a file of the same bytes elsewhere, is fetched as well."""
+    missed: list[str] = []
+    for pid, path, data in (
+        (4, r"C:\Windows\System32\svchost.exe", b"MZ one"),
+        (8, r"C:\WINDOWS\system32\svchost.exe", b"MZ one"),
+        (9, r"C:\Windows\System32\svchost.exe", b"MZ two"),
+        (10, r"C:\Users\Public\svchost.exe", b"MZ one"),
+    ):
+        seen = frozenset({sha256(data).hexdigest()})
+        item = Item(
+            f"evidence/process-{pid}/executable", f"executable of process {pid}", path, "read", _whole(data), seen
+        )
+        collect._copy_new(case, item, missed)
+        collect._copy_new(case, item, missed)
+    assert [path.split("/")[1] for path in executables(case)] == ["process-4", "process-9", "process-10"]
+    assert not missed
+    notes = [r.data["text"] for r in case.state.records if r.kind == "note"]
+    assert "executable of process 8 is the very file of evidence/process-4/executable: it was fetched once" in notes
+
+
+def _whole(data: bytes) -> Callable[[BinaryIO, int], Fetched]:
+    def copy(into: BinaryIO, _limit: int) -> Fetched:
+        into.write(data)
+        return Fetched(len(data), sha256(data).hexdigest(), False)
+
+    return copy
 
 
 def test_the_executable_is_the_one_that_triage_saw(case: Case) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +12,8 @@ import pytest
 from flows.inbox import Inbox
 from flows.keeper import Expiry, Keeper
 from tasks.case import reopened
-from tests.serve.house import Office, alert, wait
+from tests.cli.house import CODE
+from tests.serve.house import Office, Serve, alert, wait
 from tests.serve.test_worker import Desk
 
 pytestmark = pytest.mark.lab
@@ -57,6 +60,47 @@ def test_a_beacon_that_comes_back_after_its_block_is_blocked_anew(office: Office
     assert _denied(office)[31]
     desk.worker.stop(10)
     desk.inbox.close()
+
+
+EXPIRE = """
+import datetime, flows.runs
+from flows.cli import main
+class Later(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.datetime.now(tz) + datetime.timedelta(seconds=90)
+flows.runs.datetime = Later
+main()
+"""
+
+
+def test_the_command_from_cron_tells_the_inbox_of_a_serve_that_runs_beside_it(office: Office) -> None:
+    """`hemostat expire` ends the block; the same alert then is news for serve, and is blocked anew, instead of a duplicate."""
+    office.write("playbooks/beacon.yaml", {"block": {"minutes": 1}})
+    with Serve(office) as serve:
+        first = serve.post(alert(1, rule="a", remote=33)).json()["incidents"][0]["id"]
+        assert serve.idle(30)
+        assert serve.post(alert(1, 1, rule="a", remote=33)).json()["incidents"][0]["id"] == first
+        assert serve.idle(30)
+        done = subprocess.run(
+            [sys.executable, "-c", EXPIRE, "expire", "--site", str(office.folder), "--json"],
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(office.folder),
+                "PYTHONPATH": str(CODE),
+                **office.lab.environment,
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert office.state(first).standing == []
+        second = serve.post(alert(1, 2, rule="a", remote=33)).json()["incidents"][0]["id"]
+        assert second != first
+        assert serve.idle(30)
+        assert office.state(second).standing
 
 
 def test_an_incident_without_a_timed_block_is_not_read_again(office: Office) -> None:

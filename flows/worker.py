@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flows import engine, orders
+from flows import engine, orders, still
 from flows.backroom import Backroom
 from flows.events import Event, Teller
 from flows.inbox import Entry, Inbox, Kind
@@ -58,9 +58,11 @@ class Worker:
     _live: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(LIVE))
     _unreached: set[str] = field(default_factory=set)
     _repeated: set[str] = field(default_factory=set)
+    _undone: still.Undone = field(init=False)
     _resting: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
+        self._undone = still.Undone(self.reports)
         self._backroom = Backroom(self.reports, lambda event, incident: self._tell(event, self.reports / incident))
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -112,6 +114,10 @@ class Worker:
             self._repeated.add(incident)
         if incident in self._unreached or not self._is_open(incident):
             self._put(incident)
+            return
+        with suppress(HemostatError, OSError):  # a journal that cannot be read now is told of by who works on it
+            if (wait := self._undone.wait(incident)) is not None:
+                self._put(incident, rank=1, after=wait)
 
     def ordered(self, incident: str, kind: Kind) -> None:
         """An order is in the inbox. One that changes the run's course ends the step that is under way."""
@@ -247,13 +253,13 @@ class Worker:
         entry = self.inbox.entry(name)
         if self._is_open(name):
             with reopened(self.reports / name) as case:
-                yield _told(case, entry)
+                yield still.tell(case, entry)
         elif entry is None:
             raise ConfigError(f"open the incident {name}", "it is neither in the inbox nor in the reports", "see both")
         else:
             with opened(self.reports, site := sites.current(self.folder), request(site, entry)) as case:
                 self._tell("opened", case.folder)
-                yield _told(case, entry)
+                yield still.tell(case, entry)
 
     def _look_for_cut_off(self) -> None:
         """Incidents that came by the command line and whose runner died in the middle of a step go on, too."""
@@ -284,15 +290,3 @@ def request(site: Site, entry: Entry) -> Request:
         id=entry.id,
         most=item.most,
     )
-
-
-def _told(case: Case, entry: Entry | None) -> Case:
-    """Journal what the inbox knows: the earlier incident, and how many alerts there were."""
-    if entry is None:
-        return case
-    kinds = {record.kind: record.data for record in case.state.records}
-    if entry.linked and "linked" not in kinds:
-        case.record("linked", incident=entry.linked, why=f"an earlier incident of {entry.item.host}")
-    if entry.count > kinds.get("alerts", {"count": 1})["count"]:
-        case.record("alerts", count=entry.count, last=entry.last)
-    return case

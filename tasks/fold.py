@@ -14,7 +14,7 @@ The vocabulary of the journal, kind by kind, with the keys of `data`:
 | order / order.done | order, asked, by, arguments / order, answer | a person, from a page |
 | goes.on | why | the worker: an order that stopped the run was not followed, or the alert came again before a device that was away |
 | linked | incident, why | the inbox: an earlier incident of the same host |
-| alerts | count, last | the inbox: how many alerts this incident has had by now |
+| alerts | count, last, since_undo | the inbox: how many alerts it has had by now, and since its block was taken back |
 | override | word, by, reason | a person who lifts a guard by its name |
 | guard | guard, override, by, seen | a guard that an override lifted |
 | plan | step, actions, digest, blast | block, cleanup, undo; "isolate" within block, "memory" within collect |

@@ -23,7 +23,7 @@ from tasks.journal import Record
 from tasks.model import Decision, Incident, Json, Outcome, Step, inert
 from tasks.phrases import say
 from tasks.serving import Event
-from tasks.state import State
+from tasks.state import UNDO, State
 
 LONGEST = 400
 # WeCom's limit for a text, which also suits the others.
@@ -36,6 +36,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "contained": "Contained: the remote is denied",
         "closed": "Closed: all steps are over",
         "failed": "Stopped at {step}: {outcome}",
+        "talking": "Still talking since the block was taken back",
         "next": "Next: ",
     },
     "zh": {
@@ -44,6 +45,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "contained": "已遏制：远端地址已被封锁",
         "closed": "已结束：所有步骤均已完成",
         "failed": "停在{step}：{outcome}",
+        "talking": "封锁撤销后仍在通信",
         "next": "下一步：",
     },
 }
@@ -83,7 +85,7 @@ def notices(records: Sequence[Record]) -> list[Notice]:
     """Every event of one journal, in their order."""
     state = fold(records)
     first = _notice("opened", state.incident, records[0], summary=_why(state.incident))
-    return [first, *_ends(state, records)]
+    return [first, *sorted((*_ends(state, records), *_talks(state, records)), key=lambda notice: notice.seq)]
 
 
 def _why(incident: Incident) -> str:
@@ -106,6 +108,19 @@ def _ends(state: State, records: Sequence[Record]) -> Iterator[Notice]:
         if event and not (mark and mark == told):
             yield _notice(event, state.incident, record, **_told(data))
         told = mark or told
+
+
+def _talks(state: State, records: Sequence[Record]) -> Iterator[Notice]:
+    """The first word of alerts since an undo; how many follow stands on the incident's page."""
+    told = False
+    for record in records:
+        data = record.data
+        if record.kind == "receipt" and data["step"] == UNDO:
+            told = False
+        if record.kind == "alerts" and data.get("since_undo") and not told:
+            told = True
+            summary = f"{data['since_undo']} alert(s) since the undo, the last at {data['last']}"
+            yield _notice("talking", state.incident, record, summary=summary)
 
 
 def _event(step: Step, outcome: Outcome, rejected: bool) -> Event | None:

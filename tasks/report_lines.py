@@ -254,7 +254,10 @@ _ONE: dict[str, Callable[[Json], str]] = {
     "order.done": lambda d: f"order {str(d.get('order'))[:8]}: {d.get('answer')}",
     "goes.on": lambda d: f"the run goes on: {d.get('why')}",
     "linked": lambda d: joined(f"see also incident {d.get('incident')}", d.get("why")),
-    "alerts": lambda d: f"{many(d.get('count', 0), 'alert')} of this by now, the last at {d.get('last')}",
+    "alerts": lambda d: (
+        f"{many(d.get('count', 0), 'alert')} of this by now, the last at {d.get('last')}"
+        + (f"; still talking since the undo: {many(d['since_undo'], 'alert')}" if d.get("since_undo") else "")
+    ),
     "score": lambda _: "the drill was scored",
     "journal.healed": lambda d: (
         f"a torn last line of {size(d.get('lost_bytes', 0))} was cut off and kept in {d.get('kept_in')}"

@@ -11,7 +11,7 @@ from tasks.model import Most
 STRICT = {"extra": "forbid"}
 
 Role = Literal["viewer", "responder", "approver"]
-Event = Literal["opened", "approval", "contained", "closed", "failed"]
+Event = Literal["opened", "approval", "contained", "closed", "failed", "talking"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Notify:
     shape: Literal["json", "slack", "feishu", "dingtalk", "wecom"]
     url: Reference
     secret: Reference = ""
-    events: tuple[Event, ...] = ("opened", "approval", "contained", "closed", "failed")
+    events: tuple[Event, ...] = ("opened", "approval", "contained", "closed", "failed", "talking")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from itertools import chain, islice
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import PlainTextResponse, Response
 
+from flows import still
 from flows.inbox_nouns import Entry
 from flows.web import pages_acts, pages_files, pages_login, views, views_compare, views_incident, views_metrics
 from flows.web.auth import Who
@@ -89,8 +90,8 @@ def incident(request: Request, who: Person, name: str) -> Response:
     if not desk.shelf.begun(name):
         return _not_begun(request, desk, who, name)
     stamp = _stamp(desk, name)
-    shown = views_incident.sheet(desk.shelf.state(name), name, desk.context.inbox.orders(name))
-    entry = desk.context.inbox.entry(name)
+    state, entry = desk.shelf.state(name), desk.context.inbox.entry(name)
+    shown = views_incident.sheet(state, name, desk.context.inbox.orders(name))
     return page(
         request,
         "incident.html",
@@ -100,6 +101,7 @@ def incident(request: Request, who: Person, name: str) -> Response:
         prefect=desk.prefect(),
         audit=pages_files.known_audit(desk, name),
         entry=entry,
+        talking=still.since_undo(state, entry),
         linked=_linked(desk, name),
         doing=desk.context.worker.doing(name),
         trouble=desk.context.worker.trouble(name),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import doors, orders
+from flows import doors, orders, still
 from flows.events import Event
 from flows.inbox import Inbox, Kind
 from flows.worker import Worker
@@ -20,6 +20,7 @@ from tasks import alerts
 from tasks import site as sites
 from tasks.case import reopened
 from tasks.model import ConfigError, Json, Most, Outcome, Step
+from tasks.notices import notices
 from tasks.serving import Sender
 from tasks.state import State
 from tests.serve.house import FAST, Office, alert, wait
@@ -167,6 +168,25 @@ def test_skip_undo_and_an_order_that_a_guard_refuses(desk: Desk) -> None:
     state = desk.rest(incident)
     assert state.standing == [] and by(state, "override") == ["anna", "anna"]
     assert str(state.incident.remote) not in desk.office.lab.device_state()["running"]
+
+
+def test_a_beacon_that_goes_on_after_an_undo_is_told(desk: Desk) -> None:
+    """The person took the block back on purpose, so nothing blocks anew; but how many alerts came since is journalled, and told once."""
+    incident = desk.alert(alert(1, rule="t", remote=15))
+    desk.rest(incident)
+    assert desk.alert(alert(1, 1, rule="t", remote=15)) == incident
+    desk.order(incident, "skip", step="verify")
+    desk.rest(incident)
+    desk.order(incident, "undo", overrides=["unverified", "shared"])
+    state = desk.rest(incident)
+    assert still.since_undo(state, desk.inbox.entry(incident)) == 0 and state.standing == []
+    assert desk.alert(alert(1, 2, rule="t", remote=15)) == incident
+    state = desk.until(incident, lambda s: any(r.kind == "alerts" and r.data["since_undo"] for r in s.records))
+    assert desk.alert(alert(1, 3, rule="t", remote=15)) == incident
+    assert still.since_undo(state, desk.inbox.entry(incident)) == 2
+    (told,) = [n for n in notices(state.records) if n.event == "talking"]
+    assert told.summary.startswith("1 alert(s) since the undo, the last at ")
+    assert state.standing == [], "nothing is blocked again without a person"
 
 
 def test_an_order_stops_the_step_that_is_under_way_and_one_that_is_refused_lets_it_go_on(office: Office) -> None:

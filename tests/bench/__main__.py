@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,9 +25,7 @@ from tasks.secrets import resolve
 from tasks.settings import Host, Site
 from tasks.transports import device
 from tests.bench import platforms, serving
-from tests.bench.clock import median
-
-ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+from tests.bench.clock import Figure, median
 
 
 def naive(asa: Host) -> Callable[[int], None]:
@@ -100,6 +98,9 @@ def alert_to_block(range_: Range, site: Path, reports: Path) -> Callable[[int], 
 
 def main() -> None:
     """Run all of it on one range and print the table, then every platform's."""
+    words = argparse.ArgumentParser(prog="make bench")
+    words.add_argument("--repeat", type=int, default=3, metavar="N", help="rounds of each measurement (3)")
+    rounds = max(1, words.parse_args().repeat)
     logging.getLogger("paramiko").addHandler(logging.NullHandler())
     with tempfile.TemporaryDirectory() as name, Range(Path(name) / "range", "keepalive", 0.5) as range_:
         folder = Path(name)
@@ -111,34 +112,34 @@ def main() -> None:
         asa = known.host("asa")
         journal = Journal(folder / "journal")
         figures = {
-            "bare netmiko session, one command, nothing changed": median(bare(asa), ROUNDS),
-            "naive netmiko block (defaults, config set, show)": median(naive(asa), ROUNDS),
-            "hemostat device cycle (look, block, look, cut, count)": median(cycle(known, asa), ROUNDS),
+            "bare netmiko session, one command, nothing changed": median(bare(asa), rounds),
+            "naive netmiko block (defaults, config set, show)": median(naive(asa), rounds),
+            "hemostat device cycle (look, block, look, cut, count)": median(cycle(known, asa), rounds),
             "hemostat alert to proved block (parse, guards, confirm, journal, cycle)": median(
                 alert_to_block(range_, folder / "site", folder / "reports"),
-                ROUNDS,
+                rounds,
                 prepare=unblocked(range_, known, asa),
             ),
             "one journal record, fsynced": median(lambda number: void(journal.append("bench", number=number)), 200),
         }
         journal.close()
-        figures |= serving.figures(range_, folder / "serve", ROUNDS)
-    show(figures)
-    platforms.show(ROUNDS)
+        figures |= serving.figures(range_, folder / "serve", rounds)
+    show(figures, rounds)
+    platforms.show(rounds)
 
 
 def void(_value: object) -> None:
     """Throw a value away."""
 
 
-def show(figures: dict[str, float]) -> None:
-    """Milliseconds, and the ratio to the bare session of this very run."""
+def show(figures: dict[str, Figure], rounds: int) -> None:
+    """Milliseconds with their spread, and the ratio to the bare session of this very run."""
     base = next(iter(figures.values()))
-    table = Table(title="cisco_asa, laboratory on loopback; medians", title_justify="left", box=None)
-    for column, justify in (("", "left"), ("ms", "right"), ("× bare session", "right")):
+    table = Table(title=f"cisco_asa, laboratory on loopback; medians of {rounds}", title_justify="left", box=None)
+    for column, justify in (("", "left"), ("ms", "right"), ("least-most", "right"), ("× bare session", "right")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for label, value in figures.items():
-        table.add_row(label, f"{value:.1f}", f"{value / base:.2f}")
+        table.add_row(label, f"{value:.1f}", value.spread, f"{value / base:.2f}")
     Console(width=120).print(table)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.clock import median
+from tests.bench.clock import Figure, median
 from tests.firewalls import cases
 from tests.firewalls.conftest import SECRETS, Rig, rig
 from tests.firewalls.test_platforms import ready
@@ -90,12 +90,12 @@ def cycle(device: Rig) -> Callable[[int], None]:
     return work
 
 
-def tried(work: Callable[[int], None], rounds: int) -> float | None:
-    """The median, or None where the driver cannot do it that way at all."""
+def tried(work: Callable[[int], None], rounds: int) -> Figure | None:
+    """The median, netmiko being warm from the bare sessions, or None where the driver cannot do it that way at all."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return median(work, rounds)
+            return median(work, rounds, warm_up=False)
     except Exception:  # noqa: BLE001 - the naive way is allowed to fail; the table says so
         return None
 
@@ -103,7 +103,9 @@ def tried(work: Callable[[int], None], rounds: int) -> float | None:
 def measure(rounds: int) -> Table:
     """The table, one row a platform."""
     table = Table(
-        title="Block cycle by platform, laboratory devices on loopback; medians in ms", title_justify="left", box=None
+        title="Block cycle by platform, laboratory devices on loopback; medians in ms, (least-most)",
+        title_justify="left",
+        box=None,
     )
     for column in ("platform", "hemostat", "bare session", "× bare", "naive netmiko", "naive ÷ hemostat"):
         table.add_column(column, justify="left" if column == "platform" else "right")
@@ -115,11 +117,16 @@ def measure(rounds: int) -> Table:
                 median(bare(device), rounds),
                 tried(naive(device), max(1, rounds // 3)),
             )
-        slow = f"{theirs:.0f}" if theirs else "refused"
+        slow = shown(theirs) if theirs else "refused"
         table.add_row(
-            name, f"{ours:.0f}", f"{base:.0f}", f"{ours / base:.2f}", slow, f"{theirs / ours:.1f}" if theirs else ""
+            name, shown(ours), shown(base), f"{ours / base:.2f}", slow, f"{theirs / ours:.1f}" if theirs else ""
         )
     return table
+
+
+def shown(figure: Figure) -> str:
+    """With its spread."""
+    return f"{figure:.0f} ({figure.spread})"
 
 
 def show(rounds: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import statistics
 import threading
 import time
 from contextlib import suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from lab.range import Range
 from tasks.model import Step
+from tests.bench.clock import Figure
 from tests.serve.house import Office, Serve, alert, wait
 
 
@@ -51,7 +51,7 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
         target.shutdown(socket.SHUT_WR)
 
 
-def figures(lab: Range, folder: Path, rounds: int) -> dict[str, float]:
+def figures(lab: Range, folder: Path, rounds: int) -> dict[str, Figure]:
     """Milliseconds, medians; each round is an alert of its own, sent when the one before is at rest."""
     office, tap = Office(folder, lab), Tap(lab.plan.device)
     office.furnish(rounds + 1)
@@ -60,7 +60,7 @@ def figures(lab: Range, folder: Path, rounds: int) -> dict[str, float]:
     with Serve(office) as serve:
         times = [_one(serve, office, tap, number) for number in range(rounds + 1)][1:]
     tap.close()
-    first, proved = (statistics.median(part) * 1000 for part in zip(*times, strict=True))
+    first, proved = (Figure.of([1000 * second for second in part]) for part in zip(*times, strict=True))
     return {
         "hemostat serve: alert POSTed to first byte at the firewall (stored, guards, one look at the host)": first,
         "hemostat serve: alert POSTed to proved block": proved,

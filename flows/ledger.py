@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from tasks.journal import sync_folder
 from tasks.model import Bug, HemostatError
+
+Other = TypeVar("Other", bound="Ledger")
 
 
 class NoRoom(HemostatError):
@@ -35,6 +37,7 @@ class Ledger:
     path: Path
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
     _db: sqlite3.Connection = field(init=False)
+    _beside: list[Ledger] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -47,9 +50,17 @@ class Ledger:
             sync_folder(self.path.parent)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file, with all ledgers beside this one."""
+        for other in self._beside:
+            other.close()
         with self._lock:
             self._db.close()
+
+    def beside(self, kind: type[Other]) -> Other:
+        """Another ledger in the same file, which is closed with this one."""
+        made = kind(self.path)
+        self._beside.append(made)
+        return made
 
     def _read(self, words: str, *values: str | float) -> list[sqlite3.Row]:
         with self._lock, self._told():

@@ -89,7 +89,7 @@ def _serve(asked: Asked, serve: Serve, listener: socket.socket, out: Console) ->
     keeper = Keeper(inbox, Expiry(asked.reports, inbox.part), server)
     context = Context(asked.folder, asked.reports, serve, inbox, worker)
     worker.subscribe(lambda event, folder: _say(out, event, folder))
-    notifier = Notifier(asked.reports, Outbox(inbox.path), serve, _url(serve, listener))
+    notifier = Notifier(asked.reports, inbox.beside(Outbox), serve, _url(serve, listener))
     worker.subscribe(notifier.tell)
     import_module("netmiko")  # half a second that the first alert shall not wait for
     web = _uvicorn(serve, context)

@@ -90,7 +90,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.senders = Senders(self.context.serve.senders, self.context.secret)
-        self.replays = Replays(self.context.inbox.path)
+        self.replays = self.context.inbox.beside(Replays)
 
     def endpoint(self, source: str) -> Callable[..., object]:
         """The endpoint of that source."""

@@ -108,12 +108,13 @@ class Cli:
         takes two thirds off a command (tests/bench).
         """
         channel, answer, deadline = self._connection.remote_conn, "", time.monotonic() + seconds
-        echo = said[:ECHO]
+        echo, poll = said[:ECHO], select.poll()  # select(2) takes no file number above 1023, and serve has many files
+        poll.register(channel, select.POLLIN)
         while (start := answer.find(echo)) < 0 or not re.search(pattern, answer[start:]):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError(f"no prompt within {seconds:g} s")
-            select.select([channel], [], [], left)
+            poll.poll(1000 * left)
             new = self._connection.read_channel()
             if not new and channel.exit_status_ready():
                 raise EOFError("the device closed the connection")

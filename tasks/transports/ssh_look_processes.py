@@ -18,6 +18,7 @@ _DELETED = " (deleted)"
 _PART = re.compile(r"/(\d+)/(\w+)$", re.ASCII)
 _BY_PID = re.compile(r"^\S*/(\d+)/status:(Tgid|Uid):[ \t]*(\d+)", re.ASCII)
 _PROGRAM = re.compile(r"^(\d+:\d+) (\d+) (\d+) \S*/(\d+)/exe$", re.ASCII)
+_SAME = re.compile(r"^(\d+:\d+)=\S*/(\d+)/exe$", re.ASCII)
 _SUM = re.compile(r"^([0-9a-f]{64})  \S*/(\d+)/exe$", re.ASCII)
 _KINDS = {"f": "file", "d": "folder", "s": "socket", "p": "pipe"}
 
@@ -104,10 +105,11 @@ def _links(found: Sequence[Record]) -> dict[tuple[int, str], str]:
 
 
 def _sums(found: Sequence[Record], programs: Sequence[re.Match[str]]) -> dict[int, str]:
-    """Each program was hashed once, through one of the processes that run it."""
+    """Each program was hashed once, through one of the processes that run it, if that one still ran it afterwards."""
     identity = {int(m[4]): m[1] for m in programs}
+    same = {(int(m[2]), m[1]) for r in of_kind(found, "same") for line in r.lines() if (m := _SAME.match(line))}
     told = [m for r in of_kind(found, "sums") for line in r.lines() if (m := _SUM.match(line))]
-    by_identity = {identity[int(m[2])]: m[1] for m in told if int(m[2]) in identity}
+    by_identity = {identity[int(m[2])]: m[1] for m in told if (int(m[2]), identity.get(int(m[2]))) in same}
     return {pid: by_identity[which] for pid, which in identity.items() if which in by_identity}
 
 

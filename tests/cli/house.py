@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 from flows import cli
 from lab.range import Range
 from tasks.case import incidents
+from tests.patience import BUSY
 
 CODE = Path(__file__).parents[2]
 # Everything as short as a test wants it. No beacon speaks to this address, so the verdict is always "unsure", and verify never says
@@ -78,7 +79,7 @@ def spawn(*words: str | Path, cwd: Path, **environment: str) -> subprocess.Popen
     )
 
 
-def ended(process: subprocess.Popen[str], seconds: float = 60) -> Said:
+def ended(process: subprocess.Popen[str], seconds: float = 60 * BUSY) -> Said:
     """Wait until it ends; what it said."""
     out, err = process.communicate(timeout=seconds)
     return Said(process.returncode, out, err)

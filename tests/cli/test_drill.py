@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import psutil
 import pytest
 
 from tests.cli.house import ended, say, spawn
+from tests.patience import until
 
 pytestmark = pytest.mark.lab
 
@@ -31,10 +31,7 @@ def mentions(folder: Path) -> list[str]:
 
 def wait_for(true: Callable[[], bool], what: str, seconds: float = 30) -> None:
     """Wait until it is so."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not seen in {seconds} s: {what}"
-        time.sleep(0.02)
+    assert until(true, seconds), f"not seen: {what}"
 
 
 def journalled(folder: Path, kind: str, step: str) -> bool:

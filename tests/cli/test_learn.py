@@ -15,6 +15,7 @@ import pytest
 from flows import pin
 from tasks.model import ConfigError
 from tests.cli.house import CODE, say
+from tests.patience import BUSY
 from tests.transports.odd_sshd import listening
 from tests.transports.sshd import Server, fingerprint
 
@@ -64,7 +65,7 @@ def typed(site: Path, answer: str) -> tuple[int, str]:
     environment = {"PATH": os.environ["PATH"], "HOME": str(site / "home"), "PYTHONPATH": str(CODE), "TERM": "dumb"}
     with subprocess.Popen(words, stdin=far, stdout=far, stderr=far, env=environment, close_fds=True) as child:
         os.close(far)
-        seen, deadline, asked = b"", time.monotonic() + 30, False
+        seen, deadline, asked = b"", time.monotonic() + 30 * BUSY, False
         while child.poll() is None and time.monotonic() < deadline:
             if select.select([main], [], [], 0.1)[0]:
                 try:
@@ -73,7 +74,7 @@ def typed(site: Path, answer: str) -> tuple[int, str]:
                     break
             if b"compared it: " in seen and not asked:
                 asked = os.write(main, f"{answer}\n".encode()) > 0
-        code = child.wait(10)
+        code = child.wait(10 * BUSY)
     os.close(main)
     return code, seen.decode()
 

@@ -15,10 +15,11 @@ import pytest
 from tasks.case import load_state
 from tasks.model import Outcome, Step
 from tests.cli.house import CODE, REMOTE, House
+from tests.patience import BUSY
 
 pytestmark = pytest.mark.lab
 
-PATIENCE = 30.0
+PATIENCE = 30 * BUSY
 
 
 class Person:

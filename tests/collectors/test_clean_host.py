@@ -144,6 +144,6 @@ def test_one_beacon_among_them_stands_out(case):
 def test_judging_is_quick(case):
     """A whole host is judged in well under a second: the wait is the host's, not ours."""
     snapshot, context = scene.snapshot(case), scene.context(case | {"suspects": {150: "high", 151: "medium"}})
-    began = time.perf_counter()
+    began = time.process_time()
     collectors.judge(collectors.artefacts(), snapshot, context)
-    assert time.perf_counter() - began < 2.0
+    assert time.process_time() - began < 2.0

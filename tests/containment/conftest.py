@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.patience import BUSY, until
 
 REPO = Path(__file__).parents[2]
 C2, C2_V6, INNOCENT = "203.0.113.9", "2001:db8:77::9", "203.0.113.80"
@@ -38,7 +40,7 @@ asyncio.run(main())
 """
 TALK = """
 import socket, sys, time
-link = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=5)
+link = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60)
 link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 link.settimeout(60)
 while True:
@@ -109,7 +111,7 @@ class Net:
 
     def do(self, deed: str, folder: Path, **wish: Any) -> dict[str, Any]:
         """Run it to its end; what it told."""
-        out, err = self.hemostat(deed, folder, **wish).communicate(timeout=60)
+        out, err = self.hemostat(deed, folder, **wish).communicate(timeout=60 * BUSY)
         assert out, err
         return dict(json.loads(out.splitlines()[-1]))
 
@@ -131,6 +133,18 @@ class Talk:
         time.sleep(seconds)
         return self._read().count(b"heard")
 
+    def goes_on(self, answers: int = 4) -> bool:
+        """Do more answers come from now on?"""
+        self._read()
+        came = 0
+
+        def enough() -> bool:
+            nonlocal came
+            came += self._read().count(b"heard")
+            return came >= answers
+
+        return until(enough, 10)
+
     def _read(self) -> bytes:
         assert self.process.stdout is not None
         try:
@@ -143,11 +157,11 @@ def _env() -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(REPO), "HOME": "/nonexistent", "LC_ALL": "C"}
 
 
-def until(ready: Any, seconds: float) -> bool:
-    """Did it come true within that time?"""
+def never(true: Callable[[], bool], seconds: float) -> bool:
+    """Did it not come true within that time, which is not longer on a busy machine?"""
     deadline = time.monotonic() + seconds
-    while not ready():
-        if time.monotonic() > deadline:
+    while time.monotonic() < deadline:
+        if true():
             return False
         time.sleep(0.1)
     return True

@@ -20,7 +20,7 @@ def test_established_and_new_flows_stop_and_others_go_on(net: Net, tmp_path: Pat
     assert told["outcome"] == "done", told
     assert told["checks"]["rule in web itself"][0] == "pass"
     assert (bad.heard(), net.reaches(remote)) == (0, False)
-    assert good.heard() > 3
+    assert good.goes_on()
     assert net.reaches(INNOCENT)
     assert net.do("look", tmp_path / "incident-1", remote=remote)["again"] == ["pass"]
     assert net.do("undo", tmp_path / "incident-1", remote=remote)["standing"] == []

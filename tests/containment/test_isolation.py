@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.containment.conftest import C2, C2_V6, INNOCENT, NEEDS, NFT_ALONE, RUNNER, RUNNER_V6, SILENT, Net, until
+from tests.containment.conftest import C2, C2_V6, INNOCENT, NEEDS, NFT_ALONE, RUNNER, RUNNER_V6, SILENT, Net, never
+from tests.patience import BUSY, until
 
 pytestmark = [pytest.mark.range, pytest.mark.skipif(not NEEDS, reason="needs root, ip, nft and iptables")]
+# Long enough for a proof of the way on a busy machine: the switch must not be quicker than the runner.
+REVERT = 10
 OURS = {"isolate": "auto", "own": [RUNNER, RUNNER_V6]}
 
 
@@ -23,7 +26,7 @@ def test_everything_stops_but_the_own_path(net: Net, tmp_path: Path) -> None:
     assert told["checks"]["isolation of web"][0] == "pass"
     assert told["again"] == ["pass", "pass"]
     assert (bad.heard(), neighbour.heard()) == (0, 0)
-    assert ours.heard() > 3
+    assert ours.goes_on()
     assert [net.reaches(a) for a in (C2, C2_V6, INNOCENT, RUNNER, RUNNER_V6)] == [False, False, False, True, True]
     assert net.do("undo isolate", tmp_path / "incident-1", **OURS)["standing"] == ["block/on-host"]
     assert (net.reaches(INNOCENT), net.reaches(C2)) == (True, False)
@@ -33,24 +36,24 @@ def test_everything_stops_but_the_own_path(net: Net, tmp_path: Path) -> None:
 
 def test_the_switch_is_gone_once_the_way_is_proved(net: Net, tmp_path: Path) -> None:
     """The isolation stands longer than the switch would have let it."""
-    assert net.do("block", tmp_path / "incident-1", revert_after=3, **OURS)["outcome"] == "done"
-    assert not until(lambda: net.reaches(INNOCENT), 3.5)
+    assert net.do("block", tmp_path / "incident-1", revert_after=REVERT, **OURS)["outcome"] == "done"
+    assert never(lambda: net.reaches(INNOCENT), REVERT + 0.5)
     assert net.do("look", tmp_path / "incident-1", **OURS)["again"] == ["pass", "pass"]
 
 
-def cut_off(net: Net, folder: Path, seconds: int) -> subprocess.Popen[str]:
+def cut_off(net: Net, folder: Path) -> subprocess.Popen[str]:
     """A runner that waits for a proof which does not come, the host already cut off."""
-    runner = net.hemostat("block", folder, isolate="auto", own=[SILENT], revert_after=seconds)
+    runner = net.hemostat("block", folder, isolate="auto", own=[SILENT], revert_after=REVERT)
     assert until(lambda: not net.reaches(INNOCENT, seconds=0.2), 10), "it was never cut off"
     return runner
 
 
 def test_a_killed_runner_leaves_no_host_cut_off(net: Net, tmp_path: Path) -> None:
     """kill -9 between the drop and the proof: the host ends it by itself, and the block stands."""
-    runner = cut_off(net, tmp_path / "incident-1", 4)
+    runner = cut_off(net, tmp_path / "incident-1")
     runner.kill()
     assert not net.reaches(INNOCENT, seconds=0.3)
-    assert until(lambda: net.reaches(INNOCENT, seconds=0.3), 5), "the dead-man's switch did nothing"
+    assert until(lambda: net.reaches(INNOCENT, seconds=0.3), REVERT), "the dead-man's switch did nothing"
     assert until(lambda: not {"ISO", "isolation"} & set(re.findall("ISO|isolation", net.rules())), 3)
     assert not net.reaches(C2)
 
@@ -58,19 +61,19 @@ def test_a_killed_runner_leaves_no_host_cut_off(net: Net, tmp_path: Path) -> Non
 @NFT_ALONE
 def test_no_proof_no_isolation(net: Net, tmp_path: Path) -> None:
     """Nobody of ours answers: the step says so and when it ends, and it does end."""
-    out, err = cut_off(net, tmp_path / "incident-1", 5).communicate(timeout=30)
+    out, err = cut_off(net, tmp_path / "incident-1").communicate(timeout=30 * BUSY)
     assert '"failed"' in out, err
-    assert "ends its isolation by itself within 5 s" in out
-    assert until(lambda: net.reaches(INNOCENT, seconds=0.3), 6)
+    assert f"ends its isolation by itself within {REVERT} s" in out
+    assert until(lambda: net.reaches(INNOCENT, seconds=0.3), REVERT)
 
 
 @NFT_ALONE
 def test_a_resume_goes_on_where_the_runner_was_killed(net: Net, tmp_path: Path) -> None:
     """The switch still runs: the way is proved anew, the switch taken away, the isolation stays."""
-    cut_off(net, tmp_path / "incident-1", 6).kill()
-    told = net.do("block", tmp_path / "incident-1", isolate="auto", own=[SILENT, RUNNER], revert_after=6)
+    cut_off(net, tmp_path / "incident-1").kill()
+    told = net.do("block", tmp_path / "incident-1", isolate="auto", own=[SILENT, RUNNER], revert_after=REVERT)
     assert told["outcome"] == "done", told
-    assert not until(lambda: net.reaches(INNOCENT, seconds=0.3), 6)
+    assert never(lambda: net.reaches(INNOCENT, seconds=0.3), REVERT + 0.5)
 
 
 @NFT_ALONE

@@ -19,6 +19,7 @@ from tasks.journal import pretty
 from tasks.model import Approval, Outcome, Result, Step
 from tasks.settings import CleanupRule, CollectRule, TriageRule
 from tests.core.desk import PLAYBOOK, sit_down
+from tests.patience import BUSY
 
 ODD = {
     "not UTF-8": b"evil\xff\xfe",
@@ -71,7 +72,7 @@ def test_it_is_removed_and_comes_back(tmp_path: Path, beacon: tuple[Path, subpro
     assert str(path) in {e.source for e in case.state.evidence}
     case = again(case, root)
     step(case, Step.CLEANUP, cleanup.run)
-    assert child.wait(5) == -9
+    assert child.wait(5 * BUSY) == -9
     assert list(path.parent.iterdir()) == [], "the file is still there"
     case = again(case, root)
     results = undo.run(case, [Step.CLEANUP], Approval.AUTO)

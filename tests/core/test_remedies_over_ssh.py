@@ -17,6 +17,7 @@ from tasks.model import Action
 from tasks.transports.hands import Hands
 from tests.core.desk import sit_down
 from tests.core.victim import Victim
+from tests.patience import BUSY
 from tests.transports.sshd import missing
 from tests.transports.ways import WAYS, by
 
@@ -120,7 +121,7 @@ def test_a_process_tree(far: Far) -> None:
         facts = {"pid": root.pid, "created": process.created, "exe": process.exe, "name": process.name}
         far.find("process.talks", path="", sha256=process.sha256, **facts)
         assert far.do(far.plan()).changed
-        assert root.wait(10) == -9
+        assert root.wait(10 * BUSY) == -9
         assert not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text()
         assert beside.poll() is None
         beside.kill()

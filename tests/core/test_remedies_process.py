@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from tasks.remedies import process
 from tasks.transports import local_change
 from tests.core.desk import sit_down
 from tests.core.victim import Victim
+from tests.patience import until
 
 
 @dataclass(slots=True)
@@ -109,10 +109,7 @@ def _gone(tree: Tree) -> bool:
 
 
 def _wait(true: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 5
-    while not true() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return true()
+    return until(true, 5)
 
 
 def test_a_crash_between_the_kills_leaves_no_child(victim: Victim, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:

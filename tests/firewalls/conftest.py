@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from lab.device import Conn, Flow
 from lab.devices import load as load_device
@@ -64,6 +68,21 @@ class Rig:
 
 
 @contextmanager
+def sleeps() -> Iterator[list[float]]:
+    """How often and for how long this thread sleeps meanwhile, whoever makes it."""
+    slept, sleep, here = list[float](), time.sleep, threading.get_ident()
+
+    def told(seconds: float) -> None:
+        if threading.get_ident() == here:
+            slept.append(seconds)
+        sleep(seconds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "sleep", told)
+        yield slept
+
+
+@contextmanager
 def rig(case: Case, folder: Path, lines: Sequence[str]) -> Iterator[Rig]:
     """The case's device with these lines typed into its configuration and saved."""
     box: Any = load_device(case.platform)("ops", SECRETS["env:PASSWORD"], SECRETS["env:ENABLE"])
@@ -80,7 +99,7 @@ def rig(case: Case, folder: Path, lines: Sequence[str]) -> Iterator[Rig]:
         password="env:PASSWORD",
         secret="env:ENABLE" if case.enable else "",
         host_key=server.host_key,
-        timeout=5.0,
+        timeout=20.0,
     )
     try:
         yield Rig(case, box, host, firewalls.load(case.platform), folder / "locks")

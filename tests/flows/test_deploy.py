@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from lab.range import Range
 from tasks.case import incidents, load_state, reopened
 from tasks.model import Outcome, Step
 from tests.cli.house import CODE, QUICK, REMOTE, House
+from tests.patience import BUSY, until
 
 pytestmark = [
     pytest.mark.lab,
@@ -59,19 +59,12 @@ def deployment(house: House, prefect: Server) -> Iterator[UUID]:
         )
     said = house.folder / "deploy.log"
     try:
-        came = until(lambda: "/deployments/deployment/" in said.read_text() or process.poll() is not None, 60)
+        came = until(lambda: "/deployments/deployment/" in said.read_text() or process.poll() is not None, 60, 0.2)
         assert came and process.poll() is None, said.read_text()
         yield UUID(said.read_text().split("/deployments/deployment/")[1].split("/")[0])
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(30)
-
-
-def until(true: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not true() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return true()
+        process.wait(30 * BUSY)
 
 
 def ask(call: Callable[[Any], Any]) -> Any:
@@ -93,7 +86,7 @@ def start(deployment: UUID, **parameters: str) -> Any:
         state = ask(lambda client: client.read_flow_run(run.id)).state
         return bool(state.is_final() or state.is_paused())
 
-    assert until(over, 90), "the flow run did not end"
+    assert until(over, 90, 0.2), "the flow run did not end"
     return ask(lambda client: client.read_flow_run(run.id))
 
 
@@ -186,7 +179,7 @@ def test_a_run_that_is_executed_again_opens_no_second_incident(
     monkeypatch.setenv("HEMOSTAT_REPORTS", str(house.reports))
     before = len(house.incidents)
     done = subprocess.run(
-        [sys.executable, "-m", "tests.flows.twice"], cwd=CODE, timeout=120, capture_output=True, text=True
+        [sys.executable, "-m", "tests.flows.twice"], cwd=CODE, timeout=120 * BUSY, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert len(house.incidents) == before + 1
@@ -213,7 +206,7 @@ def test_prefect_yaml_registers_the_same_form(prefect: Server, tmp_path: Path) -
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=120 * BUSY,
     )
     assert said.returncode == 0, said.stdout + said.stderr
     made = ask(lambda client: client.read_deployment_by_name("respond-from-form/respond"))

@@ -8,7 +8,7 @@ import pytest
 
 from lab.netns import enforce, layout, plan, site
 from lab.netns.range import Range
-from lab.range import Range as Loopback
+from tests.patience import until
 from tests.range.ground import MARKS, block, chosen, hears, running, silent
 
 pytestmark = MARKS
@@ -50,7 +50,7 @@ def test_an_emulated_asa_lets_the_established_flow_go_on_until_it_is_cut(tmp_pat
     """As on the device: the deny alone stops new connections; `clear conn` ends the one that stands."""
     with running(tmp_path, chosen(firewalls=("cisco_asa",))) as lab:
         block(lab, "cisco-asa", cut=False)
-        assert Loopback.wait(lambda: lab.plan.c2[0] in denied(lab), 5), "the device's deny must be in force on nft"
+        assert until(lambda: lab.plan.c2[0] in denied(lab), 5), "the device's deny must be in force on nft"
         assert hears(lab, 2), "a deny alone must not end the session"
         block(lab, "cisco-asa")
         assert silent(lab, 1.5)

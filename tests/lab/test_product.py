@@ -18,6 +18,7 @@ from tasks.model import Alert, Remote, TargetError, Unreachable, parse_address
 from tasks.settings import Site
 from tasks.transports import device
 from tasks.transports.local import LocalHands
+from tests.patience import until
 
 pytestmark = pytest.mark.lab
 
@@ -37,7 +38,7 @@ def owned(lab: Range) -> Site:
     return site.load(lab.folder / "site")
 
 
-def ask(lab: Range, owned: Site, *commands: Command, timeout: float = 5.0) -> tuple[str, ...]:
+def ask(lab: Range, owned: Site, *commands: Command, timeout: float = 20.0) -> tuple[str, ...]:
     """Say commands as the block step does."""
     names = lab.environment
     host = replace(owned.host("asa"), timeout=timeout)
@@ -66,7 +67,7 @@ def test_block_look_and_unblock_round_trip(lab: Range, owned: Site) -> None:
     assert (after.present, after.enforced) == (True, True)
     assert asa.count(entry, ask(lab, owned, *asa.sessions(entry))) == 1
     ask(lab, owned, *asa.cut(entry))
-    assert lab.wait(lambda: bool(asa.read(entry, ask(lab, owned, *asa.look(entry))).hits), 10)
+    assert until(lambda: bool(asa.read(entry, ask(lab, owned, *asa.look(entry))).hits), 10)
     assert str(lab.remote.address) in lab.device_state()["startup"]
     ask(lab, owned, *asa.unblock(entry, after))
     assert asa.read(entry, ask(lab, owned, *asa.look(entry))).present is False
@@ -119,7 +120,7 @@ def test_a_wrong_enable_secret_ends_unreachable(lab: Range, owned: Site) -> None
     """A wrong enable secret is told as such, and soon."""
     lab.faults(wrong_enable=True)
     with pytest.raises(Unreachable, match="enable secret"):
-        ask(lab, owned, *asa.save(), timeout=1.0)
+        ask(lab, owned, *asa.save(), timeout=4.0)
 
 
 def test_a_broken_connection_says_that_the_state_is_unknown(lab: Range, owned: Site) -> None:
@@ -128,7 +129,7 @@ def test_a_broken_connection_says_that_the_state_is_unknown(lab: Range, owned: S
     listing = asa.read(entry, ask(lab, owned, *asa.look(entry)))
     lab.faults(drop_after="^network-object")
     with pytest.raises(Unreachable, match="not known"):
-        ask(lab, owned, *asa.block(entry, listing), timeout=1.0)
+        ask(lab, owned, *asa.block(entry, listing))
     lab.faults()
     assert asa.read(entry, ask(lab, owned, *asa.look(entry))).present
     ask(lab, owned, *asa.unblock(entry, listing))

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from netmiko import ConnectHandler
 from lab import victim
 from lab.range import Mode, Range
 from tasks.model import ConfigError, Remote, parse_address
+from tests.patience import silent, until
 
 pytestmark = pytest.mark.lab
 INTERVAL = 0.1
@@ -60,10 +60,8 @@ def block(lab: Range) -> None:
 
 
 def quiet(lab: Range, seconds: float) -> bool:
-    """True when no message arrives within that time (after one that may be on its way)."""
-    time.sleep(INTERVAL)
-    before = len(lab.c2_messages())
-    return not lab.wait(lambda: len(lab.c2_messages()) > before, seconds)
+    """Does a time come that long in which no message arrives? Some may be on their way."""
+    return silent(lambda: len(lab.c2_messages()), seconds)
 
 
 def hits(lab: Range) -> int:
@@ -75,7 +73,7 @@ def hits(lab: Range) -> int:
 def test_a_real_process_calls_home(tmp_path: Path, mode: Mode, compiler: str | None) -> None:
     """The beacon is a process with its own binary below the victim's root; its messages reach the C2 in its mode."""
     with Range(tmp_path / "range", mode, INTERVAL, compiler) as lab:
-        assert lab.wait(lambda: len(lab.c2_messages()) >= 4, 10)
+        assert until(lambda: len(lab.c2_messages()) >= 4, 10)
         (pid,) = lab.beacons()
         process = psutil.Process(pid)
         assert (process.name(), process.exe()) == ("kworker-sync", str(lab.root / victim.PROGRAM.lstrip("/")))
@@ -87,12 +85,12 @@ def test_a_block_without_a_cut_leaves_the_session_alone(lab: Range) -> None:
     """As on the device: the established connection goes on after the block, and ends with `clear conn`; then hits count."""
     block(lab)
     before = len(lab.c2_messages())
-    assert lab.wait(lambda: len(lab.c2_messages()) > before + 2, 5), "the block alone must not end the session"
+    assert until(lambda: len(lab.c2_messages()) > before + 2, 5), "the block alone must not end the session"
     assert hits(lab) == 0
     said = tell(lab, f"show conn address {lab.remote.address}", f"clear conn address {lab.remote.address}")
     assert f"outside {lab.remote.address}:8443" in said and "1 connection(s) deleted." in said
     assert quiet(lab, 5 * INTERVAL), "messages still arrive after block and cut"
-    assert lab.wait(lambda: hits(lab) > 0, 5), "the beacon's new attempts must be counted at the entry"
+    assert until(lambda: hits(lab) > 0, 5), "the beacon's new attempts must be counted at the entry"
     assert lab.connections() == []
 
 
@@ -103,7 +101,7 @@ def test_an_unblock_lets_it_through_again(lab: Range) -> None:
     assert quiet(lab, 3 * INTERVAL)
     before = len(lab.c2_messages())
     tell(lab, "conf t", "object-group network HEMOSTAT", f"no network-object host {lab.remote.address}", "end")
-    assert lab.wait(lambda: len(lab.c2_messages()) > before, 20 * INTERVAL)
+    assert until(lambda: len(lab.c2_messages()) > before, 20 * INTERVAL)
 
 
 def test_a_killed_beacon_comes_back_while_an_entry_stands(lab: Range) -> None:
@@ -111,9 +109,7 @@ def test_a_killed_beacon_comes_back_while_an_entry_stands(lab: Range) -> None:
     (first,) = lab.beacons()
     (lab.root / victim.CRON.lstrip("/")).unlink()
     os.kill(first, signal.SIGKILL)
-    assert lab.wait(lambda: lab.beacons() not in ([], [first]), 5), (
-        "the user unit still stands: it must be started again"
-    )
+    assert until(lambda: lab.beacons() not in ([], [first]), 5), "the user unit still stands: it must be started again"
     assert not psutil.pid_exists(first), "a killed beacon must not stay as a zombie"
 
 
@@ -221,7 +217,7 @@ def test_nothing_is_left_however_it_ends(tmp_path: Path, how: str) -> None:
         number = getattr(signal, how.split()[-1], signal.SIGKILL)
         if how != "raise":
             os.kill(target, number)
-        gone = Range.wait(lambda: not any(_alive(pid) for pid in pids), 10)
+        gone = until(lambda: not any(_alive(pid) for pid in pids), 10)
         left = [pid for pid in pids if _alive(pid)]
         parent.kill()
     assert gone, f"after {how} these are left: {left}"
@@ -244,4 +240,4 @@ def test_a_beacon_ends_by_itself(tmp_path: Path) -> None:
     with Range(tmp_path / "range", "keepalive", INTERVAL, lifetime=1) as lab:
         shutil.rmtree(lab.root / "etc/cron.d")
         (lab.root / victim.UNIT.lstrip("/")).unlink()
-        assert lab.wait(lambda: lab.beacons() == [], 5)
+        assert until(lambda: lab.beacons() == [], 5)

@@ -17,7 +17,6 @@ from flows.launch import Launch, carry_on
 from lab.netns import frr, scenario
 from lab.netns.range import Range, missing
 from lab.netns.scenario import Scenario
-from lab.range import Range as Loopback
 from tasks import firewalls, site
 from tasks.case import load_state
 from tasks.firewalls import Entry
@@ -25,6 +24,8 @@ from tasks.model import Json, Mode, Remote, Step
 from tasks.settings import Host
 from tasks.state import State
 from tasks.transports import device
+from tests import patience
+from tests.patience import until
 
 WHY_NOT = "needs root" if os.geteuid() else missing() or frr.missing()
 MARKS = [pytest.mark.range, pytest.mark.skipif(bool(WHY_NOT), reason=f"no range here: {WHY_NOT}")]
@@ -71,13 +72,12 @@ def block(range_: Range, name: str, undo: bool = False, cut: bool = True) -> Non
 def hears(range_: Range, seconds: float) -> bool:
     """Does a further message reach the C2 within that time?"""
     before = len(range_.c2_messages())
-    return Loopback.wait(lambda: len(range_.c2_messages()) > before, seconds)
+    return until(lambda: len(range_.c2_messages()) > before, seconds)
 
 
 def silent(range_: Range, seconds: float = 1.0) -> bool:
-    """No message reaches the C2 for that long (after one that may be on its way)."""
-    hears(range_, 2 * INTERVAL)
-    return not hears(range_, seconds)
+    """Does a time come that long in which no message reaches the C2? Some may be on their way."""
+    return patience.silent(lambda: len(range_.c2_messages()), seconds)
 
 
 def respond(range_: Range, folder: Path, reports: Path | None = None, **changes: Json) -> State:

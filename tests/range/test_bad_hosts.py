@@ -15,6 +15,7 @@ from lab.netns.range import Range
 from lab.sshd import new_key
 from tasks.model import Outcome, Step
 from tasks.state import State
+from tests.patience import BUSY
 from tests.range.ground import MARKS, chosen, go_on, respond, running, silent, told
 
 pytestmark = MARKS
@@ -87,7 +88,7 @@ class when:  # noqa: N801 - read as a word
         self.thread = threading.Thread(target=self._watch, args=(folder, f'"kind":"{kind}"', f'"step":"{step}"', act))
 
     def _watch(self, folder: Path, kind: str, step: str, act: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 30 * BUSY
         while time.monotonic() < deadline:
             texts = [path.read_text() for path in folder.glob("reports/*/journal.jsonl")]
             if any(
@@ -101,7 +102,7 @@ class when:  # noqa: N801 - read as a word
         self.thread.start()
 
     def __exit__(self, *_: object) -> None:
-        self.thread.join(30)
+        self.thread.join(30 * BUSY)
 
 
 def test_one_byte_a_second_does_not_hold_an_incident_up(tmp_path: Path, lab: Range) -> None:
@@ -109,7 +110,7 @@ def test_one_byte_a_second_does_not_hold_an_incident_up(tmp_path: Path, lab: Ran
     lab.order(layout.VICTIM, "trickle")
     start = time.monotonic()
     state = respond(lab, tmp_path, timeout=2.0)
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 30 * BUSY
     assert state.ends[Step.BLOCK].outcome is Outcome.DONE, told(state, Step.BLOCK)
     stopped_at(state, Step.TRIAGE, Outcome.UNREACHABLE, "victim")
 

@@ -72,6 +72,12 @@ class HookDesk:
         )
         self.app = app.create(context)
 
+    def __enter__(self) -> HookDesk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.inbox.close()
+
     def post(self, body: Any, source: str = "plain", path: str = "", **more: Any) -> httpx.Response:
         """Send a body (bytes as they are, anything else as JSON), with the bearer token unless other headers are given."""
         raw = body if isinstance(body, (bytes, AsyncIterator)) else json.dumps(body).encode()

@@ -9,7 +9,6 @@ import signal
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from tasks.journal import NAME, first_data
 from tasks.model import Json
 from tasks.state import State
 from tests.cli.house import CODE, QUICK, House
+from tests.patience import BUSY, until
 
 STARTS_WITHIN = 30.0
 FAST = {
@@ -139,7 +139,7 @@ class Serve:
         self.url = re.findall(r"POST (http\S+?)/alerts", self.said)[0]
         trust = ssl.create_default_context(cafile=self.trust)
         headers = {"Authorization": f"Bearer {self.token}"}
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=30, verify=trust)
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=30 * BUSY, verify=trust)
 
     @property
     def said(self) -> str:
@@ -155,7 +155,7 @@ class Serve:
         """Signal it, by its process id, and wait for its end; the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        code = self.process.wait(30)
+        code = self.process.wait(30 * BUSY)
         self._http.close()
         return code
 
@@ -197,10 +197,5 @@ def alert(host: int, event: int = 0, rule: str = "calls home", remote: int | Non
 
 
 def wait(true: Callable[[], bool], seconds: float) -> bool:
-    """Wait until something is true, at most that long; whether it became so."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+    """Wait until something is true; whether it became so within that time of an idle machine."""
+    return until(true, seconds, 0.05)

@@ -6,10 +6,11 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.patience import BUSY, until
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,12 @@ class Receiver:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def free(self) -> None:
+        """Hang up on whoever is stalled, now and from now on."""
         self._free.set()
+
+    def __exit__(self, *_: object) -> None:
+        self.free()
         self._server.shutdown()
         self._server.server_close()
 
@@ -64,7 +69,7 @@ class Receiver:
         mood = self.moods.popleft() if self.moods else 200
         self.got.append(Got(handler.path, dict(handler.headers), body, time.monotonic()))
         if mood == "stall":
-            self._free.wait(30)
+            self._free.wait(30 * BUSY)
         if mood in ("stall", "cut"):
             handler.close_connection = True
             return
@@ -80,11 +85,3 @@ class Receiver:
         """What came, once it is that much."""
         assert until(lambda: len(self.got) >= count, seconds), f"{len(self.got)} of {count} came"
         return self.got
-
-
-def until(true: Callable[[], bool], seconds: float) -> bool:
-    """Wait until something is true, at most that long; whether it became so."""
-    deadline = time.monotonic() + seconds
-    while not true() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return true()

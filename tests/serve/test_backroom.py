@@ -9,6 +9,7 @@ import pytest
 
 from flows.backroom import Backroom
 from tasks.model import HemostatError
+from tests.patience import BUSY
 from tests.serve.house import wait
 
 pytestmark = pytest.mark.lab
@@ -34,5 +35,5 @@ def test_runs_of_a_dead_one_are_given_up_though_its_successor_is_at_work(tmp_pat
         room._process.kill()
         room._process.wait()
         room._running()
-    assert broke.wait(10), "the run of the dead process waits for ever"
+    assert broke.wait(10 * BUSY), "the run of the dead process waits for ever"
     room.close()

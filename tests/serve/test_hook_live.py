@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ import uvicorn
 
 from flows.web import bodies
 from flows.web.masking import mask
+from tests.patience import BUSY, until
 from tests.serve.hookdesk import BEARER, HookDesk, alert, write_site
 
 pytestmark = pytest.mark.lab
@@ -32,21 +32,19 @@ class Live(uvicorn.Server):
 
     def __enter__(self) -> Live:
         self.thread.start()
-        deadline = time.monotonic() + 10
-        while not self.started and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert self.started
+        assert until(lambda: self.started, 10)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.should_exit = True
-        self.thread.join(10)
+        self.thread.join(10 * BUSY)
         self.socket.close()
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> HookDesk:
-    return HookDesk(write_site(tmp_path))
+def desk(tmp_path: Path) -> Iterator[HookDesk]:
+    with HookDesk(write_site(tmp_path)) as made:
+        yield made
 
 
 @pytest.fixture
@@ -90,7 +88,7 @@ def test_a_mask_hides_the_token_alone(path: str, masked: str) -> None:
 def test_a_body_that_trickles_in_is_given_up(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """408: a sender that never ends holds nothing up."""
     monkeypatch.setattr(bodies, "BODY_WITHIN", 0.3)
-    with socket.create_connection(("127.0.0.1", live.port), timeout=5) as wire:
+    with socket.create_connection(("127.0.0.1", live.port), timeout=5 * BUSY) as wire:
         head = "POST /alerts/plain HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer a bearer token\r\nContent-Length: 100\r\n\r\n"
         wire.sendall(head.encode() + b'{"host": ')
         assert wire.recv(4096).startswith(b"HTTP/1.1 408")
@@ -100,7 +98,7 @@ def test_many_at_once_are_all_stored(live: Live, desk: HookDesk) -> None:
     """200 alerts by 16 senders at once: each 202, each in the inbox."""
     with (
         ThreadPoolExecutor(16) as pool,
-        httpx.Client(base_url=f"http://127.0.0.1:{live.port}", headers=BEARER, timeout=30) as http,
+        httpx.Client(base_url=f"http://127.0.0.1:{live.port}", headers=BEARER, timeout=30 * BUSY) as http,
     ):
         sent = pool.map(
             lambda number: http.post("/alerts/plain", json=alert(id=f"{number}", rule=f"rule {number % 20}")),

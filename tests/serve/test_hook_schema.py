@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -24,9 +25,11 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> HookDesk:
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HookDesk]:
     folder = write_site(tmp_path_factory.mktemp("schema"))
-    return HookDesk(folder, Serve(senders={name: replace(s, per_minute=100_000) for name, s in SENDERS.items()}))
+    serve = Serve(senders={name: replace(s, per_minute=100_000) for name, s in SENDERS.items()})
+    with HookDesk(folder, serve) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

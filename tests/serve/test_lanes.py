@@ -6,6 +6,7 @@ import threading
 import time
 
 from flows.lanes import AHEAD, Lane, Lanes, Work
+from tests.patience import until
 
 
 def urgent(name: str, *devices: str, rank: int = 0) -> Work:
@@ -66,23 +67,29 @@ def test_an_incident_is_in_one_lane_at_a_time() -> None:
 
 
 def test_a_lane_sleeps_until_there_is_work_and_wakes_at_once() -> None:
-    """No poll: the time from put to take is not that of a tick."""
-    lanes, got = Lanes(), []
+    """No poll: it sleeps without an end while there is none, and no longer than until the next one is due."""
+    lanes, got, slept = Lanes(), [], []
+    sleep = lanes._changed.wait
+
+    def wait(seconds: float | None = None) -> bool:
+        slept.append(seconds)
+        return sleep(seconds)
 
     def lane() -> None:
         while work := lanes.take(Lane.URGENT):
             got.append((work.incident, time.monotonic()))
             lanes.release(work)
 
+    lanes._changed.wait = wait  # type: ignore[method-assign]
     thread = threading.Thread(target=lane)
     thread.start()
-    time.sleep(0.05)
-    put = time.monotonic()
+    assert until(lambda: slept, 5)
     lanes.put(urgent("a"))
-    lanes.put(Work("b", Lane.URGENT, due=put + 0.1))
-    while len(got) < 2 and time.monotonic() < put + 5:
-        time.sleep(0.01)
+    assert until(lambda: len(got) == 1 and len(slept) == 2, 5)
+    due = time.monotonic() + 0.1
+    lanes.put(Work("b", Lane.URGENT, due=due))
+    assert until(lambda: len(got) == 2, 5)
     lanes.close()
     thread.join(5)
-    assert [name for name, _ in got] == ["a", "b"]
-    assert got[0][1] - put < 0.1 <= got[1][1] - put
+    assert [name for name, _ in got] == ["a", "b"] and got[1][1] >= due
+    assert slept[:2] == [None, None] and all(seconds is None or seconds <= 0.1 for seconds in slept)

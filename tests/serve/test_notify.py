@@ -26,7 +26,8 @@ from tasks.notices import notices
 from tasks.secrets import Secret
 from tasks.serving import Notify, Serve
 from tests.cli.house import CODE
-from tests.serve.receiver import Receiver, until
+from tests.patience import BUSY, until
+from tests.serve.receiver import Receiver
 
 pytestmark = pytest.mark.lab
 
@@ -106,14 +107,17 @@ def test_a_receiver_that_fails_is_told_again(
     moods: list[Any], receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Errors, a hang-up, a redirect (not followed), no answer, a refusal inside a 200."""
-    monkeypatch.setattr(notifying, "ANSWER_WITHIN", 0.3)
+    if moods == ["stall"]:
+        monkeypatch.setattr(notifying, "ANSWER_WITHIN", 0.3)
     receiver.moods = deque(moods)
     with notifier(tmp_path, receiver, "feishu") as telling:
         incident(tmp_path / "reports")
         telling.tell("opened", tmp_path)
         receiver.wait(len(moods) + 1)
         assert until(lambda: telling.outbox.waiting() == 0, 5)
-    assert len({got.body for got in receiver.got}) == 1 and len(receiver.got) == len(moods) + 1
+    assert len({got.body for got in receiver.got}) == 1
+    # Who waits 0.3 s for an answer may miss the good one on a busy machine, and asks once more.
+    assert len(receiver.got) == len(moods) + 1 or (moods == ["stall"] and len(receiver.got) > 2)
 
 
 def test_a_429_is_obeyed(receiver: Receiver, tmp_path: Path) -> None:
@@ -157,17 +161,18 @@ def test_a_target_that_is_dead_holds_no_other_up_and_no_secret_is_logged(
 
 
 def test_a_step_never_waits_for_a_chat(receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`tell` returns at once while the receiver stalls."""
-    monkeypatch.setattr(notifying, "ANSWER_WITHIN", 1.0)
+    """`tell` returns while the receiver stalls: a thousand times within one attempt, which takes as long as the test lets it."""
+    monkeypatch.setattr(notifying, "ANSWER_WITHIN", 300.0)
     receiver.moods = deque(["stall"])
     with notifier(tmp_path, receiver) as telling:
         incident(tmp_path / "reports")
         telling.tell("opened", tmp_path)
         receiver.wait(1)
-        begun = time.monotonic()
         for _ in range(1000):
             telling.tell("contained", tmp_path)
-        assert time.monotonic() - begun < 0.5
+        assert len(receiver.got) == 1 and telling.outbox.waiting() == 1, "the first attempt should still be under way"
+        receiver.free()
+        assert until(lambda: telling.outbox.waiting() == 0, 5)
 
 
 def test_a_new_target_is_not_told_the_past(tmp_path: Path) -> None:
@@ -247,4 +252,4 @@ def process(folder: Path, url: str) -> Iterator[None]:
         yield
     finally:
         running.send_signal(signal.SIGKILL)
-        running.communicate(timeout=10)
+        running.communicate(timeout=10 * BUSY)

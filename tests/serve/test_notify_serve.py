@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from flows.web.senders import sign
+from tests.patience import until
 from tests.serve.house import Office, Serve, alert
-from tests.serve.receiver import Receiver, until
+from tests.serve.receiver import Receiver
 
 pytestmark = pytest.mark.lab
 

@@ -336,7 +336,7 @@ def test_a_slow_firewall_holds_up_no_other(lab: Range, office: Office, tmp_path:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("OTHER", other.plan.password)
             patch.setenv("OTHER_2", other.plan.secret)
-            lab.faults(delay=0.5)
+            lab.faults(delay=2.0)
             with working(office) as desk:
                 slow = [desk.alert(alert(0, n, f"s{n}", remote=100 + n)) for n in range(12)]
                 quick = desk.alert(alert(2, 0, "q", remote=200))

@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests import patience
 
 REPO = Path(__file__).parents[2]
 Start = Callable[..., subprocess.Popen[str]]
@@ -99,7 +100,4 @@ def open_folder() -> Iterator[Path]:
 
 def until(ready: Callable[[], object], otherwise: str, seconds: float = 10.0) -> None:
     """Wait for a condition; fail with what it means."""
-    deadline = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.01)
+    assert patience.until(ready, seconds, 0.01), otherwise

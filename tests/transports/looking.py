@@ -21,7 +21,7 @@ class Asker:
 
     Args:
         shell: the program that reads the script.
-        tools: a folder that is all of the host's PATH; empty for the usual one.
+        tools: the host's whole PATH; empty for the usual one.
         before: words before the shell, such as setpriv's or unshare's.
     """
 

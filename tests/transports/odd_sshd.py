@@ -11,6 +11,7 @@ import paramiko
 
 from tasks.settings import Host
 from tasks.transports import ssh_keys
+from tests.patience import BUSY
 
 Behave = Callable[[paramiko.Channel, threading.Event], None]
 KEY = paramiko.RSAKey.generate(2048)
@@ -18,6 +19,17 @@ KEY = paramiko.RSAKey.generate(2048)
 
 def never(channel: paramiko.Channel, over: threading.Event) -> None:
     """Not even a yes or no to the command; and nothing is read from the wire meanwhile."""
+
+
+class _Transport(paramiko.Transport):
+    """Begins to behave once it has said yes to the command, which paramiko does after asking."""
+
+    begin: threading.Thread
+
+    def _send_user_message(self, data: paramiko.Message) -> None:
+        super()._send_user_message(data)  # type: ignore[misc]
+        if data.asbytes()[:1] == paramiko.common.cMSG_CHANNEL_SUCCESS:
+            self.begin.start()
 
 
 class _Everybody(paramiko.ServerInterface):
@@ -35,12 +47,11 @@ class _Everybody(paramiko.ServerInterface):
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         if self.behave is never:
-            self.over.wait(20)
-        threading.Thread(target=self._run, args=(channel,), daemon=True).start()
+            self.over.wait(20 * BUSY)
+        channel.transport.begin = threading.Thread(target=self._run, args=(channel,), daemon=True)  # type: ignore[attr-defined]
         return True
 
     def _run(self, channel: paramiko.Channel) -> None:
-        self.over.wait(0.05)  # paramiko says yes to the command only after the call that started this thread
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             self.behave(channel, self.over)
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
@@ -53,7 +64,7 @@ def odd(behave: Behave) -> Iterator[Host]:
     over, transports = threading.Event(), []
 
     def accept(sock: socket.socket) -> None:
-        transport = paramiko.Transport(sock)
+        transport = _Transport(sock)
         transports.append(transport)
         transport.add_server_key(KEY)
         with contextlib.suppress(paramiko.SSHException, EOFError):
@@ -62,7 +73,7 @@ def odd(behave: Behave) -> Iterator[Host]:
     with listening(accept) as port:
         yield Host(
             "odd", "127.0.0.1", "linux", "ssh", port, username="root", password="env:X",
-            host_key=ssh_keys.line(KEY), timeout=2.0,
+            host_key=ssh_keys.line(KEY), timeout=15.0,
         )  # fmt: skip
         over.set()
         for transport in transports:
@@ -93,10 +104,10 @@ def listening(accept: Callable[[socket.socket], None]) -> Iterator[int]:
             yield port
         finally:
             listener.shutdown(socket.SHUT_RDWR)
-            server.join(5)
+            server.join(5 * BUSY)
             for sock in socks:
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
                 sock.close()
             for thread in threads:
-                thread.join(5)
+                thread.join(5 * BUSY)

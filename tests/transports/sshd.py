@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 
 from tasks.settings import Host
 from tasks.ways import Ssh
+from tests.patience import BUSY, until
 
 SHELLS = ("dash", "busybox", "bash")
 PASSWORD = "correct horse"
@@ -119,16 +119,15 @@ class Server:
         words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + 10
-        while not self._answers():
-            assert self.process.poll() is None, (self.folder / "log").read_text()
-            assert time.monotonic() < deadline, f"sshd did not start: {(self.folder / 'log').read_text()}"
-            time.sleep(0.02)
+        until(lambda: self.process.poll() is not None or self._answers(), 10)
+        assert self.process.poll() is None and self._answers(), (
+            f"sshd did not start: {(self.folder / 'log').read_text()}"
+        )
 
     def stop(self) -> None:
         """End the listener; sessions end with their connections."""
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(10 * BUSY)
 
     def end_sessions(self) -> None:
         """Cut every connection to it, as a crash of the host would."""

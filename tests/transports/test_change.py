@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tasks.model import Refused, TargetError
+from tests.patience import BUSY
 from tests.transports.ways import WAYS, by
 
 
@@ -173,7 +174,7 @@ def test_signal_hits_exactly_that_process(hands, victim, sleeper):
     child = sleeper(victim / "home/beacon")
     [process] = hands.processes([child.pid])
     assert hands.signal(child.pid, process.created, signal.SIGKILL) is True
-    assert child.wait(10) == -signal.SIGKILL
+    assert child.wait(10 * BUSY) == -signal.SIGKILL
     assert hands.signal(child.pid, process.created, signal.SIGKILL) is False
 
 
@@ -200,7 +201,7 @@ def test_signal_reaches_a_process_that_stands_in_the_root(hands, victim, start):
     child = start("sleep", "60", cwd=victim)
     [process] = hands.processes([child.pid])
     assert hands.signal(child.pid, process.created, signal.SIGTERM) is True
-    assert child.wait(10) == -signal.SIGTERM
+    assert child.wait(10 * BUSY) == -signal.SIGTERM
 
 
 def test_run_takes_words_not_a_shell(whole):
@@ -214,7 +215,7 @@ def test_run_ends_in_time(whole):
     began = time.monotonic()
     with pytest.raises(TargetError, match="did not end within"):
         whole.run(["sleep", "60"], timeout=0.2)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50
     with pytest.raises(TargetError, match="No such file"):
         whole.run(["/nonexistent/program"])
 

@@ -103,7 +103,7 @@ for _ in range(100):
     child.stdin.flush()
     began = time.monotonic()
     caught = LocalHands().watch(remote, 60.0)
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60, "it watched to the end"
     # On a busy machine some are seen whose owner had closed them before we asked.
     seen = {(c.remote, c.pid, c.owner) for c in caught}
     assert ("127.77.0.2", child.pid, "high") in seen

@@ -22,7 +22,7 @@ from tasks.transports.ssh_look_records import Record
 
 KINDS = st.sampled_from((
     "end", "answered", "prefixed", "lines", "text", "links", "link", "named", "programs", "sums", "clock", "passwd", "users", "covers",
-    "uncovered", "listed", "groups", "mute", "machine", "namespace", "tables", "sockets", "inodes", "closed", "home",
+    "same", "uncovered", "listed", "groups", "mute", "machine", "namespace", "tables", "sockets", "inodes", "closed", "home",
     "glob", "file", "files", "says", "leads", "behind", "stats", "heads", "refused", "mounts", "zeros", "rows", "wild",
     "shown", "symbols", "capabilities", "dpkg", "lists", "md5", "rpm", "sha1", "apk", "records", "zone", "log",
     "journal", "unseen", "gone", "who", "preload", "libraries", "tools", "descriptors", "missing",

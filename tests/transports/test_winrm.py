@@ -292,7 +292,7 @@ def test_a_script_that_does_not_end(tmp_path: Path) -> None:
         start = time.monotonic()
         with pytest.raises(TargetError, match="did not end in the time given"):
             windows.run_script(SLOW, b'{"seconds": 30}', 1.5)
-        assert time.monotonic() - start < 4
+        assert time.monotonic() - start < 20, "it waited for the script"
         assert server.service.shells == {}
 
 
@@ -342,7 +342,7 @@ def test_a_host_that_stalls(tmp_path: Path) -> None:
         start = time.monotonic()
         with pytest.raises((Unreachable, TargetError), match=r"did not (answer in time|end in the time given)"):
             windows.run_script(ECHO, b"[1]", 3)
-        assert time.monotonic() - start < 16
+        assert time.monotonic() - start < 29, "it waited for the answer that is held back"
 
 
 def test_the_service_restarts_in_the_middle(tmp_path: Path) -> None:

@@ -381,9 +381,9 @@ def test_a_thousand_incidents_answer_fast(tmp_path: Path, house: Context) -> Non
         (reports / f"i{number:04}" / "journal.jsonl").write_bytes(journal)
     reader = Reader(create(over(house, reports))).log_in("vera")
     reader.get("/incidents")
-    begun = time.monotonic()
+    begun = time.process_time()  # what it costs, however busy the machine is
     assert reader.get("/incidents?text=web-7").text.count('class="state"') == 50
-    assert time.monotonic() - begun < 1.0
+    assert time.process_time() - begun < 1.0
 
 
 def test_static_files_are_ours_alone(reader: Reader) -> None:

@@ -12,6 +12,7 @@ import uvicorn
 from flows import serve
 from flows.web import pages_door, wire
 from flows.web.context import Context
+from tests.patience import BUSY
 from tests.serve.house import wait
 
 pytestmark = pytest.mark.lab
@@ -31,13 +32,13 @@ def port(house: Context) -> Iterator[int]:
     assert wait(lambda: server.started, 10), "the server does not start"
     yield int(listener.getsockname()[1])
     server.should_exit = True
-    thread.join(10)
+    thread.join(10 * BUSY)
 
 
 def spoken(port: int, *pieces: bytes) -> bytes:
     """All that the server says until it hangs up; a TimeoutError if it never does."""
     said = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=4) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=4 * BUSY) as line:
         for piece in pieces:
             line.sendall(piece)
             said += line.recv(1 << 16) if piece == PING else b""
@@ -65,7 +66,7 @@ def test_who_sends_no_whole_head_is_hung_up_on(
 def test_more_bytes_of_a_head_buy_no_time(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then is no reason to wait on."""
     monkeypatch.setattr(wire, "HEAD_WITHIN", 0.5)
-    with socket.create_connection(("127.0.0.1", port), timeout=4) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=4 * BUSY) as line:
 
         def gone() -> bool:
             try:
@@ -80,7 +81,7 @@ def test_more_bytes_of_a_head_buy_no_time(port: int, monkeypatch: pytest.MonkeyP
 def test_a_form_that_trickles_in_is_given_up(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """408, before anybody has logged in."""
     monkeypatch.setattr(pages_door, "BODY_WITHIN", 0.3)
-    with socket.create_connection(("127.0.0.1", port), timeout=4) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=4 * BUSY) as line:
         line.sendall(FORM)
         assert line.recv(1 << 16).startswith(b"HTTP/1.1 408")
 
@@ -88,15 +89,15 @@ def test_a_form_that_trickles_in_is_given_up(port: int, monkeypatch: pytest.Monk
 def test_no_more_come_in_than_there_is_room_for(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process keeps its files for journals and devices; as soon as one leaves, the next one is served."""
     monkeypatch.setattr(wire, "MOST", 2)
-    held = [socket.create_connection(("127.0.0.1", port), timeout=4) for _ in range(2)]
+    held = [socket.create_connection(("127.0.0.1", port), timeout=4 * BUSY) for _ in range(2)]
     for line in held:
         line.sendall(PING)
         assert line.recv(1 << 16).startswith(b"HTTP/1.1 200")
-    with socket.create_connection(("127.0.0.1", port), timeout=4) as third:
+    with socket.create_connection(("127.0.0.1", port), timeout=4 * BUSY) as third:
         assert _more(third) == b""
     for line in held:
         line.close()
-    with socket.create_connection(("127.0.0.1", port), timeout=4) as fourth:
+    with socket.create_connection(("127.0.0.1", port), timeout=4 * BUSY) as fourth:
         fourth.sendall(PING)
         assert fourth.recv(1 << 16).startswith(b"HTTP/1.1 200")
 

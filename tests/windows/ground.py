@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from lab.wsman import Faults
 from tasks.case import Case, load_state, opened
 from tasks.model import Mode, Step
 from tasks.state import State
+from tests.patience import until
 
 PATIENCE = 10.0
 
@@ -30,9 +30,7 @@ def standing(folder: Path, name: str, tls: bool = False, faults: Faults | None =
             patch.setenv(key, value)
         range_.write_site(folder / "range" / "site")
         _hurry(folder / "range" / "site" / "playbooks" / "drill.yaml")
-        until = time.monotonic() + PATIENCE
-        while range_.scenario.beacon and not range_.c2_messages() and time.monotonic() < until:
-            time.sleep(0.02)
+        assert until(lambda: not range_.scenario.beacon or range_.c2_messages(), PATIENCE), "the beacon was not heard"
         yield range_
 
 
@@ -75,11 +73,3 @@ def held(range_: Range, folder: Path) -> Iterator[Case]:
 def options(folder: Path) -> runs.Options:
     """Every question answered with yes, no Prefect."""
     return runs.Options(folder, True, False, False)
-
-
-def until(true: Callable[[], bool], seconds: float = 8.0) -> bool:
-    """Wait for it, so long at the most."""
-    end = time.monotonic() + seconds
-    while not true() and time.monotonic() < end:
-        time.sleep(0.05)
-    return true()

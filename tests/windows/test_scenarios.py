@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from tasks import undo
 from tasks.case import load_state, reopened
 from tasks.model import Approval, Outcome, Step
 from tasks.state import State
+from tests.patience import silent
 from tests.windows import ground
 
 pytestmark = pytest.mark.lab
@@ -47,12 +47,11 @@ def _ended(state: State, wanted: dict[str, str]) -> None:
 
 
 def _silent(range_: Range, state: State) -> None:
-    """Nothing reaches the C2 after the block."""
+    """Nothing reaches the C2 any more after the block; what was on its way may be written down a moment later."""
     if not range_.scenario.beacon:
         return
-    done = next(r.time for r in state.records if r.kind == "check" and r.data["step"] == Step.BLOCK)
-    time.sleep(0.5)
-    assert [m for m in range_.c2_messages() if m.at > done.timestamp() + 0.3] == []
+    assert any(r.kind == "check" and r.data["step"] == Step.BLOCK for r in state.records)
+    assert silent(lambda: len(range_.c2_messages()), 0.5), "messages still arrive"
 
 
 @pytest.mark.parametrize("name", ["service_dll", "wmi", "run_key"])

@@ -53,10 +53,10 @@ see() {
 uncover() {
     # shellcheck disable=SC2016  # the helper expands it
     unshare -m sh -c 'grep -q " shared:" /proc/self/mountinfo || { mount -t proc proc /proc && exec sleep 240; }' </dev/null >/dev/null 2>&1 &
-    HELPER=$! tries=0 comm=
-    while [ $tries -lt 60 ] && kill -0 "$HELPER" 2>/dev/null; do
-        { read -r comm <"/proc/$HELPER/comm"; } 2>/dev/null
-        [ "$comm" = sleep ] && P=/proc/$HELPER/root/proc && break
+    HELPER=$! tries=0
+    # A host may be very busy, and its malware the reason; a helper that failed is over at once (Z: its shell has not asked yet).
+    while [ $tries -lt 500 ] && { read -r _ comm state _ <"/proc/$HELPER/stat"; } 2>/dev/null && [ "$state" != Z ]; do
+        [ "$comm" = '(sleep)' ] && P=/proc/$HELPER/root/proc && break
         tries=$((tries + 1))
         sleep 0.02
     done
@@ -229,18 +229,38 @@ programs() {
     }
     under exe
     rec programs
-    bounded 20 stat -L -c '%d:%i %h %s %n' $OUT 2>/dev/null | {
-        known=" " want=
-        while read -r id names size path; do
-            echo "$id $names $size $path"
-            case $known in *" $id "*) continue ;; esac
-            [ "$size" -le 536870912 ] || continue
-            known="$known$id " want="$want $path"
-        done
-        rec sums
-        [ -n "$want" ] && bounded 60 sha256sum $want 2>/dev/null
-        late $? "hashes of programs"
-    }
+    bounded 20 stat -L -c '%d:%i %h %s %n' $OUT 2>/dev/null | each_program
+}
+# shellcheck disable=SC2086
+each_program() {
+    chosen='' others='' again='' SAME=''
+    while read -r id names size path; do
+        echo "$id $names $size $path"
+        [ "$size" -le 536870912 ] || continue
+        case $chosen in *" $id="*) others="$others $id=$path" ;; *) chosen="$chosen $id=$path" ;; esac
+    done
+    hashed $chosen
+    # Who ended, or became another program, before its turn leaves its program to the next process that runs it.
+    for row in $others; do
+        case "$SAME$again" in *" ${row%%=*}="*) continue ;; esac
+        path=${row#*=}
+        [ -d "${path%/exe}" ] && again="$again $row"
+    done
+    hashed $again
+}
+# hashed ID=PATH …: the programs' hashes, and to which files the paths lead afterwards; SAME gathers those.
+# shellcheck disable=SC2086
+hashed() {
+    want=
+    for row; do want="$want ${row#*=}"; done
+    [ -n "$want" ] || return 0
+    rec sums
+    bounded 60 sha256sum $want 2>/dev/null
+    late $? "hashes of programs"
+    after=$(bounded 20 stat -L -c '%d:%i=%n' $want 2>/dev/null)
+    rec same
+    printf '%s\n' "$after"
+    for row in $after; do SAME="$SAME $row"; done
 }
 
 # accounts: /etc/passwd, unless somebody put a pipe there.

@@ -156,7 +156,7 @@ def test_the_whole_way_in_chinese_by_keyboard_alone(office: Office, serve: Serve
     driver.get(here)
     press(driver, f"{here}/report")
     _type(driver, Keys.ENTER)
-    assert wait(lambda: "called home" in driver.title, SOON)
+    assert wait(lambda: "外联" in driver.title, SOON)
     driver.get(here)
     press(driver, "撤销改动")
     _type(driver, Keys.ENTER)

@@ -148,7 +148,7 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One line of the smaller artefacts: kind is dns, bits, hosts, proxy, neighbour, pipe, bam, prefetch or startup."""
+    """One line of the smaller artefacts: kind is dns, bits, notify, hosts, proxy, neighbour, pipe, bam, prefetch or startup."""
 
     kind: str
     what: str

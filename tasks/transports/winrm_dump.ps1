@@ -1,4 +1,4 @@
-# hemostat dump 1: changes: lets the procdump that the operator staged write one process's memory into a closed folder, or removes that file
+# hemostat dump 2: changes: lets the procdump that the operator staged write one process's memory into a closed folder, or removes that file
 # Json: do (act, clean), pid, created (epoch), exe, tool (its path, from the inventory), limit (bytes), seconds. Answer: path, size, seen.
 # Announced, never hidden: a scanner may raise an alarm. procdump notes in the login's registry that its licence was accepted.
 param([string]$Json)
@@ -40,7 +40,7 @@ foreach ($level in [IO.Path]::GetDirectoryName($folder), $folder) {
     [void][IO.Directory]::CreateDirectory($level)
     if ((Get-Item -LiteralPath $level -Force).Attributes -band [IO.FileAttributes]::ReparsePoint) { throw "$level is a link to elsewhere" }
     $acl = New-Object Security.AccessControl.DirectorySecurity
-    $acl.SetSecurityDescriptorSddlForm('O:BAG:BAD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)')
+    $acl.SetSecurityDescriptorSddlForm('O:BAG:BAD:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)', [Security.AccessControl.AccessControlSections]'Owner, Group, Access')
     [IO.Directory]::SetAccessControl($level, $acl)
 }
 # Neither text can end its quotes: the tool was matched above, the file's name is a number.

@@ -1,4 +1,4 @@
-# hemostat look 2: looks: the sections that were asked for, each in its own time, each telling its own failure
+# hemostat look 3: looks: the sections that were asked for, each in its own time, each telling its own failure
 # Json: sections (names), seconds (of each), since (epoch), pids (suspects), remote and watch (seconds, for the section watch).
 # Answer: {name: {rows, error, seconds}}.
 param([string]$Json)
@@ -162,6 +162,8 @@ $sections['tasks'] = { param($want)
 
 $sections['registry'] = { param($want)
     function Read-Values { param($Root, $Hive, [int]$View, $Kind, $Path, $Names, $User)
+        # First nothing: where the key may not be opened, PowerShell would go on with the caller's $key.
+        $key = $null
         $key = $Root.OpenSubKey($Path)
         if ($null -eq $key) { return }
         foreach ($name in $key.GetValueNames()) {
@@ -173,6 +175,7 @@ $sections['registry'] = { param($want)
         $key.Close()
     }
     function Read-Below { param($Root, $Hive, [int]$View, $Kind, $Path, $Names, $User, $Inner)
+        $key = $null
         $key = $Root.OpenSubKey($Path)
         if ($null -eq $key) { return }
         foreach ($name in $key.GetSubKeyNames()) { Read-Values $Root $Hive $View $Kind "$Path\$name$Inner" $Names $User }
@@ -270,9 +273,13 @@ $sections['files'] = { param($want)
             if ($count -gt 2000) { Write-Error 'there are more than 2000 of them: the others were not looked at'; return }
             $head = New-Object byte[] 2
             $magic = ''
+            # A file of a cloud's whose content is not here (FILE_ATTRIBUTE_RECALL_ON_DATA_ACCESS): to read it is to fetch it.
+            $here = -not ([int]$f.Attributes -band 0x400000)
             try {
-                $stream = New-Object IO.FileStream($f.FullName, [IO.FileMode]::Open, [IO.FileAccess]::Read, [IO.FileShare]'ReadWrite, Delete')
-                try { if ($stream.Read($head, 0, 2) -eq 2 -and $head[0] -eq 77 -and $head[1] -eq 90) { $magic = 'pe' } } finally { $stream.Close() }
+                if ($here) {
+                    $stream = New-Object IO.FileStream($f.FullName, [IO.FileMode]::Open, [IO.FileAccess]::Read, [IO.FileShare]'ReadWrite, Delete')
+                    try { if ($stream.Read($head, 0, 2) -eq 2 -and $head[0] -eq 77 -and $head[1] -eq 90) { $magic = 'pe' } } finally { $stream.Close() }
+                }
             } catch { $magic = '' }
             @{
                 path = $f.FullName; size = [long]$f.Length; modified = ConvertTo-Epoch $f.LastWriteTimeUtc; created = ConvertTo-Epoch $f.CreationTimeUtc
@@ -291,9 +298,15 @@ $sections['notes'] = { param($want)
     }
     if (Get-Command Get-BitsTransfer -ErrorAction SilentlyContinue) {
         foreach ($b in Get-BitsTransfer -AllUsers -ErrorAction SilentlyContinue) {
-            foreach ($f in $b.FileList) { Write-Note 'bits' $f.RemoteName "$($f.LocalName) $($b.NotifyCmdLine)" (ConvertTo-Epoch $b.CreationTime) }
+            foreach ($f in $b.FileList) { Write-Note 'bits' $f.RemoteName $f.LocalName (ConvertTo-Epoch $b.CreationTime) }
         }
     }
+    # What a job starts when it ends is no property of 5.1's BitsJob: only bitsadmin tells it.
+    foreach ($row in & 'bitsadmin.exe' /list /allusers /verbose) {
+        $command = "$row" -replace '^\s*NOTIFICATION COMMAND LINE:\s*', ''
+        if (($command -ne "$row") -and ($command -notmatch '^(none)?\s*$')) { Write-Note 'notify' $command '' 0 }
+    }
+    if ($LASTEXITCODE) { Write-Error "bitsadmin ended with ${LASTEXITCODE}: what BITS jobs start was not seen" }
     if (Get-Command Get-NetNeighbor -ErrorAction SilentlyContinue) {
         foreach ($n in Get-NetNeighbor -State Reachable, Stale -ErrorAction SilentlyContinue) { Write-Note 'neighbour' $n.IPAddress $n.LinkLayerAddress 0 }
     }
@@ -302,6 +315,7 @@ $sections['notes'] = { param($want)
     }
     $users = [Microsoft.Win32.RegistryKey]::OpenBaseKey('Users', 'Registry64')
     foreach ($sid in $users.GetSubKeyNames()) {
+        $key = $null
         $key = $users.OpenSubKey("$sid\SOFTWARE\Microsoft\Windows\CurrentVersion\Internet Settings")
         if ($null -eq $key) { continue }
         foreach ($name in 'ProxyServer', 'AutoConfigURL') { if ($key.GetValue($name)) { Write-Note 'proxy' $key.GetValue($name) $sid 0 } }
@@ -315,7 +329,9 @@ $sections['notes'] = { param($want)
     $bam = $machine.OpenSubKey('SYSTEM\CurrentControlSet\Services\bam\State\UserSettings')
     if ($null -ne $bam) {
         foreach ($sid in $bam.GetSubKeyNames()) {
+            $key = $null
             $key = $bam.OpenSubKey($sid)
+            if ($null -eq $key) { continue }
             foreach ($name in $key.GetValueNames()) {
                 $data = $key.GetValue($name)
                 if ($data -isnot [byte[]] -or $data.Length -lt 8) { continue }
@@ -339,6 +355,9 @@ $sections['notes'] = { param($want)
 }
 
 $sections['events'] = { param($want)
+    # A log keeps control characters that XML forbids, also an intruder's: they must not hide an event.
+    $lax = New-Object Xml.XmlReaderSettings
+    $lax.CheckCharacters = $false
     $since = ([datetime]'1970-01-01').AddSeconds([double]$want.since).ToLocalTime()
     $logs = @{
         'Security' = 4624, 4625, 4648, 4672, 4688, 4697, 4698, 1102
@@ -357,7 +376,7 @@ $sections['events'] = { param($want)
             foreach ($e in $records) {
                 $doc = New-Object Xml.XmlDocument
                 $doc.XmlResolver = $null
-                $doc.LoadXml($e.ToXml())
+                $doc.Load([Xml.XmlReader]::Create((New-Object IO.StringReader($e.ToXml())), $lax))
                 $fields = @()
                 foreach ($d in $doc.GetElementsByTagName('Data')) {
                     $value = "$($d.InnerText)"

@@ -1,4 +1,4 @@
-# hemostat quarantine 2: changes: renames one file into a locked folder on its own volume, or back; deletes nothing
+# hemostat quarantine 3: changes: renames one file into a locked folder on its own volume, or back; deletes nothing
 # Json: do (look, act, undo), path, sha256, incident, record (for undo). Answer: gone, seen, record.
 param([string]$Json)
 $ErrorActionPreference = 'Stop'
@@ -34,7 +34,7 @@ function New-Vault { param($Folder)
         [void][IO.Directory]::CreateDirectory($level)
         if ((Get-Item -LiteralPath $level -Force).Attributes -band [IO.FileAttributes]::ReparsePoint) { throw "$level is a link to elsewhere" }
         $acl = New-Object Security.AccessControl.DirectorySecurity
-        $acl.SetSecurityDescriptorSddlForm($closed)
+        $acl.SetSecurityDescriptorSddlForm($closed, ($sections::Owner -bor $sections::Group -bor $sections::Access))
         [IO.Directory]::SetAccessControl($level, $acl)
     }
 }
@@ -72,7 +72,8 @@ if ($want.do -eq 'act') {
     # A running program's file can be renamed within its volume, not deleted (MoveFileEx).
     [IO.File]::Move($want.path, $want.record.kept)
     try {
-        Set-Rights $want.record.kept 'D:PAI(A;;FR;;;BA)' ($sections::Access)
+        # To read it, and to change its rights again: whoever owns it need not be we.
+        Set-Rights $want.record.kept 'D:PAI(A;;FRWD;;;BA)' ($sections::Access)
     } catch {
         [IO.File]::Move($want.record.kept, $want.path)
         throw "its rights cannot be changed, so it stands where it stood: $($_.Exception.Message)"

@@ -1,4 +1,4 @@
-# hemostat service 1: changes: disables and stops one service, or puts it back as it was
+# hemostat service 2: changes: disables and stops one service, or puts it back as it was
 # Json: do (look, act, undo), name, command and dll (as triage saw them), record (for undo). Answer: gone, seen, record.
 param([string]$Json)
 $ErrorActionPreference = 'Stop'
@@ -48,7 +48,10 @@ if ($want.do -eq 'undo') {
     if ([int]$want.record.start -ge 2) { Set-Service -Name $want.name -StartupType $types[[int]$want.record.start] }
     Set-ItemProperty -LiteralPath $key -Name Start -Value ([int]$want.record.start) -Type DWord
     if ([int]$want.record.delayed) { Set-ItemProperty -LiteralPath $key -Name DelayedAutostart -Value 1 -Type DWord }
-    if ($want.record.state -eq 'Running') { Start-Service -Name $want.name }
+    if ($want.record.state -eq 'Running') {
+        # By itself: a name may hold what -Name takes for a wildcard.
+        foreach ($service in Get-Service | Where-Object { $_.Name -eq $want.name }) { Start-Service -InputObject $service }
+    }
     return ConvertTo-Json -InputObject (Read-State) -Depth 4 -Compress
 }
 throw "there is no such verb: $($want.do)"

@@ -1,4 +1,4 @@
-# hemostat signed 2: looks: hash, signature, attributes and streams of the files that were named, within a time
+# hemostat signed 3: looks: hash, signature, attributes and streams of the files that were named, within a time
 # Json: paths, seconds (in all), largest (bytes that are hashed). One row a path, in their order; what time left out says so.
 param([string]$Json)
 $want = ConvertFrom-Json $Json
@@ -24,7 +24,7 @@ function Read-Signature { param($Path, [double]$Seconds)
     if ($waiting.AsyncWaitHandle.WaitOne([int](1000 * $Seconds))) {
         $found = @($space.EndInvoke($waiting))
         if ($found.Count) { return $found[0] }
-        return $null
+        throw "its signature was not read: $(@($space.Streams.Error.ReadAll()) -join '; ')"
     }
     [void]$space.BeginStop($null, $null)
     $spaces.now = [Management.Automation.PowerShell]::Create()
@@ -44,6 +44,8 @@ foreach ($path in $want.paths) {
     if ([datetime]::UtcNow -gt $until) { $row.why = 'there was no time left to look at it'; continue }
     try {
         $real = [Environment]::ExpandEnvironmentVariables("$path")
+        # Exists says no to any longer one (MAX_PATH), and "it is not there" would be judged as deleted.
+        if ($real.Length -ge 260) { $row.why = 'its path is too long to be looked at'; continue }
         if (-not [IO.File]::Exists($real)) { $row.exists = $false; continue }
         $item = Get-Item -LiteralPath $real -Force
         $row.size = [long]$item.Length
@@ -53,6 +55,8 @@ foreach ($path in $want.paths) {
         $row.company = "$($item.VersionInfo.CompanyName)"
         $row.streams = [string[]]@(Get-Item -LiteralPath $real -Stream * -Force -ErrorAction SilentlyContinue | Where-Object { $_.Stream -ne ':$DATA' } | ForEach-Object { $_.Stream })
         $row.owner = "$((Get-Acl -LiteralPath $real).Owner)"
+        # FILE_ATTRIBUTE_RECALL_ON_DATA_ACCESS: a cloud's file, which reading would fetch.
+        if ([int]$item.Attributes -band 0x400000) { $row.why = 'its content lies in a cloud, not on this host'; continue }
         if ($item.Length -le [long]$want.largest) { $row.sha256 = Read-Hash $real } else { $row.why = 'it is too large to be hashed' }
         $signature = Read-Signature $real 10
         if ($null -ne $signature) {

@@ -37,6 +37,8 @@ def _signs(note: Note, context: Context) -> Iterator[Sign]:
         yield Sign("sends an update server or a scanner's vendor elsewhere", 60, "T1562.001")
     elif note.kind == "bits" and _BARE.match(note.what):
         yield Sign("fetches from a bare address in the background", 55, "T1197")
+    elif note.kind == "notify":
+        yield Sign("is what a BITS job starts when it is done or fails", 65, "T1197")
 
 
 _NAMED = {

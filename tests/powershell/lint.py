@@ -5,15 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
-import tree_sitter_pwsh
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Node
 
-from tests.powershell import rules
-
-_PARSER = Parser(Language(tree_sitter_pwsh.language()))
-HEADER = re.compile(r"# hemostat ([a-z_]+) (\d+): (looks|changes|runs): \S.*")
+from tests.powershell import allowed, rules, uses
+from tests.powershell.script import HEADER, Script, below, text
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,37 +21,6 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.line}: {self.text}"
-
-
-@dataclass(frozen=True)
-class Script:
-    """One script's bytes and what the parser makes of them."""
-
-    data: bytes
-
-    @cached_property
-    def nodes(self) -> list[Node]:
-        """Every node, in the text's order."""
-        found, waiting = [], [_PARSER.parse(self.data).root_node]
-        while waiting:
-            node = waiting.pop()
-            found.append(node)
-            waiting += reversed(node.children)
-        return found
-
-    @cached_property
-    def kind(self) -> str:
-        """What the header says that it does: looks, changes or runs."""
-        match = HEADER.fullmatch(self.data.split(b"\n", 1)[0].decode("ascii", "replace"))
-        return match[3] if match else "looks"
-
-    @cached_property
-    def functions(self) -> dict[str, Node]:
-        """Its own functions by lower-case name."""
-        return {_text(n.child(1)).lower(): n for n in self.nodes if n.type == "function_statement"}
-
-    def of(self, *types: str) -> Iterator[Node]:
-        return (n for n in self.nodes if n.type in types)
 
 
 def faults(data: bytes) -> list[Fault]:
@@ -81,26 +46,26 @@ def _bytes(script: Script) -> Iterator[Fault]:
 def _parsed(script: Script) -> Iterator[Fault]:
     for node in script.nodes:
         if node.type == "ERROR" or node.is_missing:
-            yield _fault(node, f"the parser cannot read {_text(node)[:40]!r}")
+            yield _fault(node, f"the parser cannot read {text(node)[:40]!r}")
 
 
 def _automatic(script: Script) -> Iterator[Fault]:
     for node in _assigned(script):
-        name = re.sub(r"^\$(?:\w+:)?", "", _text(node)).strip("{}").lower()
+        name = re.sub(r"^\$(?:\w+:)?", "", text(node)).strip("{}").lower()
         if name in rules.AUTOMATIC:
             yield _fault(node, f"${name} is an automatic variable: take another name")
 
 
 def _assigned(script: Script) -> Iterator[Node]:
     for left in script.of("left_assignment_expression"):
-        if not any(n.type in ("member_access", "element_access") for n in _below(left)):
-            yield from (n for n in _below(left) if n.type == "variable")
+        if not any(n.type in ("member_access", "element_access") for n in below(left)):
+            yield from (n for n in below(left) if n.type == "variable")
     for loop in script.of("foreach_statement"):
         yield from (n for n in loop.children if n.type == "variable")
     for parameter in script.of("script_parameter"):
         yield from (n for n in parameter.children if n.type == "variable")
     for unary in script.of("post_increment_expression", "post_decrement_expression", "pre_increment_expression"):
-        yield from (n for n in _below(unary) if n.type == "variable")
+        yield from (n for n in below(unary) if n.type == "variable")
 
 
 def _newer(script: Script) -> Iterator[Fault]:
@@ -111,64 +76,120 @@ def _newer(script: Script) -> Iterator[Fault]:
 
 def _orphans(script: Script) -> Iterator[Fault]:
     for node in script.of("command_name"):
-        if _text(node).lower() in rules.ORPHANS:
-            yield _fault(node, f"{_text(node)} belongs to nothing")
+        if text(node).lower() in rules.ORPHANS:
+            yield _fault(node, f"{text(node)} belongs to nothing")
     for node in script.of("try_statement"):
         if not any(c.type in ("catch_clauses", "catch_clause", "finally_clause") for c in node.children):
             yield _fault(node, "try without catch or finally")
 
 
 def _commands(script: Script) -> Iterator[Fault]:
-    allowed = (rules.CHANGE if script.kind == "changes" else rules.LOOK) | set(script.functions)
-    for node in script.of("command_name"):
-        name = _text(node).lower()
+    listed = allowed.commands(script.kind == "changes")
+    for call in uses.calls(script):
+        name = call.name.lower()
         if name in rules.BANNED:
-            yield _fault(node, f"{name} is banned: {rules.BANNED[name]}")
-        elif name not in allowed | rules.TOOLS | rules.ORPHANS:
-            yield _fault(node, f"{name} is not on the allow-list of a script that {_does(script)}")
+            yield Fault(call.line, f"{name} is banned: {rules.BANNED[name]}")
+        elif name in rules.ORPHANS or name in script.functions:
+            continue
+        elif name not in listed:
+            yield Fault(call.line, f"{name} is not on the allow-list of a script that {_does(script)}")
+        elif not any(form.fits(call.words, call.piped) for form in listed[name]):
+            words = " ".join(word or "_" for word in call.words) or "no parameter"
+            yield Fault(call.line, f"{name} is not on the allow-list with {words}")
 
 
 def _does(script: Script) -> str:
     return "changes the host" if script.kind == "changes" else "only looks"
 
 
-def _dynamic(script: Script) -> Iterator[Fault]:
+def _tools(script: Script) -> Iterator[Fault]:
     if script.kind == "runs":  # the bootstrap, whose work is to run another script
         return
     for node in script.of("command_name_expr"):
-        if _text(node).strip("\"'").lower() not in rules.TOOLS:
-            yield _fault(node, f"a command by value: {_text(node)[:40]}")
+        name, told = text(node).strip("\"'").lower(), text(node.parent)
+        arguments = told.partition(text(node))[2].strip()
+        if name not in allowed.tools():
+            yield _fault(node, f"a command by value: {text(node)[:40]}")
+        elif arguments != allowed.tools()[name]:
+            yield _fault(node, f"{name} may be told {allowed.tools()[name]!r} and nothing else, not {arguments[:40]!r}")
+
+
+def _types(script: Script) -> Iterator[Fault]:
+    for used in uses.types(script):
+        if used.owner.lower() not in allowed.types():
+            yield Fault(used.line, f"[{used.owner}] is not on the allow-list of types")
+    for used in uses.made(script):
+        if used.name == "COM":
+            if used.owner.lower() not in allowed.others():
+                yield Fault(used.line, f"the COM object {used.owner} is not on the allow-list")
+        elif used.owner.lower() != "byte" and not _made(used):
+            yield Fault(used.line, f"New-Object {used.owner} with {used.arity} arguments is not on the allow-list")
+
+
+def _made(used: uses.Used) -> bool:
+    members = allowed.types().get(used.owner.lower(), ())
+    return any(member.fits(False, "new", used.arity) for member in members)
+
+
+def _members(script: Script) -> Iterator[Fault]:
+    own = {key.lower() for node in script.of("hash_literal_expression") for key in uses.literal_keys(node)}
+    anyone = [m for members in (*allowed.types().values(), *allowed.others().values()) for m in members]
+    for used in uses.members(script):
+        how = used.name if used.arity is None else f"{used.name}() with {used.arity} arguments"
+        if used.owner.startswith("["):
+            members = allowed.types().get(used.owner.strip("[]").lower(), ())
+            if not any(member.fits(True, used.name, used.arity) for member in members):
+                yield Fault(used.line, f"{used.owner}::{how} is not on the allow-list")
+        elif used.owner.lower() == "$want" or (used.arity is None and used.name.lower() in own | allowed.read()):
+            continue
+        elif not any(member.fits(static, used.name, used.arity) for member in anyone for static in (False, True)):
+            yield Fault(used.line, f".{how} is a member of no type on the allow-list")
+
+
+def _classes(script: Script) -> Iterator[Fault]:
+    for line, name, properties in uses.properties(script):
+        if name.lower() not in allowed.cim():
+            yield Fault(line, f"the CIM class {name} is not on the allow-list")
+            continue
+        for wanted in properties:
+            if wanted.lower() not in allowed.cim()[name.lower()]:
+                yield Fault(line, f"{name}.{wanted} is not on the allow-list")
+
+
+def _dynamic(script: Script) -> Iterator[Fault]:
+    if script.kind == "runs":  # the bootstrap, whose work is to run another script
+        return
     for node in script.of("type_literal"):
-        name = _text(node).strip("[]").lower()
+        name = text(node).strip("[]").lower()
         if any(banned in name for banned in rules.TYPES):
             yield _fault(node, f"[{name}] starts, compiles, loads or fetches")
     for node in script.of("member_name"):
-        if _text(node).lower() in ("invoke", "invokescript", "invokecommand", "invokereturnasis"):
-            yield _fault(node, f".{_text(node)}() runs what it is given")
+        if text(node).lower() in ("invoke", "invokescript", "invokecommand", "invokereturnasis"):
+            yield _fault(node, f".{text(node)}() runs what it is given")
 
 
 def _bounded(script: Script) -> Iterator[Fault]:
     for node in script.of("while_statement", "do_statement"):
-        words = {n.type for n in _below(node)}
-        endless = re.search(r"while\s*\(\s*(\$true|1)\s*\)", _text(node), re.IGNORECASE)
+        words = {n.type for n in below(node)}
+        endless = re.search(r"while\s*\(\s*(\$true|1)\s*\)", text(node), re.IGNORECASE)
         if endless and not words & {"break", "return", "flow_control_statement"}:
             yield _fault(node, "a loop without an end")
     for node in script.of("command"):
-        text = _text(node).lower()
-        if text.startswith("get-childitem") and "-recurse" in text:
+        told = text(node).lower()
+        if told.startswith("get-childitem") and "-recurse" in told:
             yield _fault(
                 node, "Get-ChildItem -Recurse has no -Depth before 5.0, and follows junctions: walk with a $Depth"
             )
-        if text.startswith("convertto-json") and "-depth" not in text:
+        if told.startswith("convertto-json") and "-depth" not in told:
             yield _fault(node, "ConvertTo-Json without -Depth cuts at 2, silently")
 
 
 def _silenced(script: Script) -> Iterator[Fault]:
     for node in script.of("command"):
-        text = _text(node).lower()
-        if text.startswith(rules.TELLING) and "silentlycontinue" in text and "-errorvariable" not in text:
+        told = text(node).lower()
+        if told.startswith(rules.TELLING) and "silentlycontinue" in told and "-errorvariable" not in told:
             yield _fault(
-                node, f"{text.split()[0]} silenced without -ErrorVariable: access denied would read as nothing there"
+                node, f"{told.split()[0]} silenced without -ErrorVariable: access denied would read as nothing there"
             )
 
 
@@ -182,12 +203,12 @@ def _traps(script: Script) -> Iterator[Fault]:
 def _recursion(script: Script) -> Iterator[Fault]:
     calls = {name: _called(node) & set(script.functions) for name, node in script.functions.items()}
     for name, node in script.functions.items():
-        if name in _reached(name, calls) and "$depth" not in _text(node).lower():
+        if name in _reached(name, calls) and "$depth" not in text(node).lower():
             yield _fault(node, f"{name} calls itself without a $Depth that ends it")
 
 
 def _called(function: Node) -> set[str]:
-    return {_text(n).lower() for n in _below(function) if n.type == "command_name"}
+    return {text(n).lower() for n in below(function) if n.type == "command_name"}
 
 
 def _reached(start: str, calls: dict[str, set[str]]) -> set[str]:
@@ -201,18 +222,8 @@ def _reached(start: str, calls: dict[str, set[str]]) -> set[str]:
     return reached
 
 
-def _below(node: Node) -> Iterator[Node]:
-    for child in node.children:
-        yield child
-        yield from _below(child)
-
-
-def _text(node: Node | None) -> str:
-    return (node.text or b"").decode("utf-8", "replace") if node else ""
-
-
-def _fault(node: Node, text: str) -> Fault:
-    return Fault(node.start_point[0] + 1, text)
+def _fault(node: Node, told: str) -> Fault:
+    return Fault(node.start_point[0] + 1, told)
 
 
 RULES = (
@@ -223,6 +234,10 @@ RULES = (
     _newer,
     _orphans,
     _commands,
+    _tools,
+    _types,
+    _members,
+    _classes,
     _dynamic,
     _bounded,
     _silenced,

@@ -29,11 +29,11 @@ def test_a_good_script_passes(case: dict[str, str]) -> None:
 @pytest.mark.parametrize("first", ["", "# a script", "# hemostat triage 1: looks"])
 def test_a_script_says_what_it_is(first: str) -> None:
     """The first line tells the name, the version and whether it changes anything."""
-    assert "first line" in str(faults(f"{first}\nGet-Date\n".encode())[0])
+    assert "first line" in str(faults(f"{first}\nGet-Process\n".encode())[0])
 
 
 def test_a_script_that_changes_may_change_but_not_fetch() -> None:
-    """A remedy may stop a process, but no script downloads."""
+    """A remedy may remove a file, but no script downloads."""
     header = b"# hemostat remedy 1: changes: a case of the lint\n"
-    assert faults(header + b"Stop-Process -Id $number -Force") == []
+    assert faults(header + b"Remove-Item -LiteralPath $file -Force") == []
     assert "fetches" in str(faults(header + b"Invoke-RestMethod $where")[0])

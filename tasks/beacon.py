@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 
 from tasks.facts import Confidence, Connection, Process
-from tasks.model import Remote
+from tasks.model import Address, ConfigError, Remote, parse_address
 
 Sample = Sequence[Connection]
 _RANK: dict[Confidence, int] = {"none": 0, "low": 1, "medium": 2, "high": 3}
 _MAX_CHAIN = 64
+_COLONS = re.compile(r"(?<![\w.:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f:.]*(?!\w)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,17 @@ def _named(process: Process, remote: Remote) -> Suspect:
 
 
 def names(words: Iterable[str], remote: Remote) -> bool:
-    """Does any of the words contain the remote's address as a whole (10.0.0.1 is not in 10.0.0.12)?"""
+    """Does any of the words contain the remote's address as a whole (10.0.0.1 is not in 10.0.0.12), however it is spelled?"""
     address = re.compile(rf"(?<![\w.:]){re.escape(str(remote.address))}(?![\w.]|:[0-9a-f]*:)")
-    return any(address.search(word) for word in words)
+    return any(address.search(word) or remote.address in _spelled(word) for word in words)
+
+
+def _spelled(word: str) -> Iterator[Address]:
+    """The IPv6 addresses in a text: in capitals, with all their zeros, IPv4-mapped, with a port or a full stop behind them."""
+    for found in _COLONS.findall(word):
+        for text in dict.fromkeys((found, found.rstrip(".:"), found.rpartition(":")[0])):
+            with suppress(ConfigError):
+                yield parse_address(text)
 
 
 def learn_interval(samples: Sequence[Sample], remote: Remote) -> Interval:

@@ -21,6 +21,7 @@ _RESERVED_V4 = tuple(
     ip_network(n) for n in ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "224.0.0.0/4", "240.0.0.0/4")
 )
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
+_ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214 section 6.1: the first half of the interface identifier
 # IANA assigns global unicast from here alone; fc00::/7 is left to the guard `internal`, whose words fit it better.
 _POSSIBLE_V6 = (IPv6Network("2000::/3"), IPv6Network("fc00::/7"), _NAT64)
 
@@ -65,7 +66,7 @@ def meanings(address: Address) -> tuple[Address, ...]:
     """The address without its zone, and every IPv4 address that it carries.
 
     IPv4-mapped (only the IPv4 is on the wire) and IPv4-compatible: RFC 4291 section 2.5.5; 6to4: RFC 3056; Teredo, server and
-    client: RFC 4380; NAT64: RFC 6052.
+    client: RFC 4380; NAT64: RFC 6052; ISATAP: RFC 5214.
     """
     if isinstance(address, IPv4Address):
         return (address,)
@@ -73,7 +74,7 @@ def meanings(address: Address) -> tuple[Address, ...]:
     if plain.ipv4_mapped:
         return (plain.ipv4_mapped,)
     carried = [plain.sixtofour, *(plain.teredo or ())]
-    if plain in _NAT64 or int(plain) >> 32 == 0:
+    if plain in _NAT64 or int(plain) >> 32 == 0 or int(plain) >> 32 & 0xFFFFFFFF in _ISATAP:
         carried.append(IPv4Address(int(plain) & 0xFFFFFFFF))
     return (plain, *(a for a in carried if a is not None))
 

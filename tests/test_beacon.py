@@ -158,6 +158,14 @@ def test_command_line_is_a_low_suspicion():
         ("[2001:db8::9]:443", "2001:db8::9", True),
         ("2001:db8::9:1", "2001:db8::9", True),
         ("2001:db8::99", "2001:db8::9", False),
+        ("nc [2001:DB8::0009]:443", "2001:db8::9", True),
+        ("DST=2001:0db8:0000:0000:0000:0000:0000:0009 LEN=80", "2001:db8::9", True),
+        ("2001:db8:0:0:0:0:0:9:443", "2001:db8::9", True),
+        ("it talked to 2001:DB8::9.", "2001:db8::9", True),
+        ("nc ::FFFF:203.0.113.9 443", "203.0.113.9", True),
+        ("nc [::ffff:cb00:7109]:443", "203.0.113.9", True),
+        ("nc ::ffff:203.0.113.99 443", "203.0.113.9", False),
+        ("at 10:20:30 in 2001:db8::9x", "2001:db8::9", False),
     ],
 )
 def test_names_a_whole_address(text, remote, wanted):

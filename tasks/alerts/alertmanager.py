@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tasks.alerts.ends import End, client_server, victim_first
+from tasks.alerts.ends import End, client_server, served, victim_first
 from tasks.alerts.shape import Over, Record
 from tasks.model import Alert, ConfigError
 from tasks.settings import Network
@@ -42,7 +42,7 @@ def alerts(record: Record, internal: Sequence[Network]) -> Iterator[Alert | Over
 
 def _who(record: Record, internal: Sequence[Network]) -> tuple[str, End]:
     if record.get("labels.remote_ip") is not None:
-        return _host(record), End(record.address("labels.remote_ip"), record.port_text("labels.remote_port"))
+        return _host(record), served(record, "labels.remote_ip", "labels.remote_port")
     if record.get("labels.src_ip") is None or record.get("labels.dest_ip") is None:
         raise ConfigError(
             f"looked for the remote in {record}",
@@ -56,8 +56,6 @@ def _who(record: Record, internal: Sequence[Network]) -> tuple[str, End]:
 
 def _host(record: Record) -> str:
     if record.get("labels.host") is not None:
-        return record.text("labels.host")
-    instance = record.text("labels.instance")
-    if instance.startswith("["):
-        return instance[1:].partition("]")[0] or instance
+        return record.host("labels.host")
+    instance = record.host("labels.instance")
     return instance.partition(":")[0] if instance.count(":") == 1 else instance

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tasks.alerts.ends import client_server, own_addresses, victim_first
-from tasks.alerts.shape import Over, Record, name_of
+from tasks.alerts.shape import Over, Record, domain_of, name_of
 from tasks.model import Alert, ConfigError
 from tasks.settings import Network
 
@@ -43,7 +43,9 @@ def alerts(record: Record, internal: Sequence[Network]) -> Iterator[Alert | Over
         at=at,
         severity=record.word("kibana.alert.severity"),
         sha256=record.sha256,
-        domain=record.word("destination.domain", "tls.client.server_name", "url.domain", "dns.question.name"),
+        domain=domain_of(
+            record.word("destination.domain", "tls.client.server_name", "url.domain", "dns.question.name")
+        ),
         # A packet sensor's agent sees others' connections: host.name is the victim's only where host.ip is.
         aliases=(name,) if name and victim.address in ours else (),
     )

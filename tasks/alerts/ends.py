@@ -26,9 +26,15 @@ class End:
         return Remote(self.address, self.port)
 
 
+def served(record: Record, path: str, port: str) -> End:
+    """The end at that path, with its service's port: from its own field, else from behind the address."""
+    far = record.remote(path, record.port_text(port))
+    return End(far.address, far.port)
+
+
 def client_server(record: Record, client: str, server: str, port: str) -> tuple[End, End]:
     """The two ends at those paths: only the server's port counts."""
-    return End(record.address(client)), End(record.address(server), record.port_text(port))
+    return End(record.address(client)), served(record, server, port)
 
 
 def victim_first(

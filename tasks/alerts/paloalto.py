@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from tasks.alerts.ends import client_server, victim_first
-from tasks.alerts.shape import Record, name_of
+from tasks.alerts.shape import Record, domain_of, name_of
 from tasks.model import Alert, Json
 from tasks.settings import Network
 
@@ -62,7 +62,7 @@ def _domain(record: Record) -> str:
     """The host part of the URL, in logs that have one (`misc` is a file's name in others)."""
     if record.word("subtype") not in ("url", "spyware"):
         return ""
-    return record.word("misc").removeprefix("https://").removeprefix("http://").partition("/")[0].partition(":")[0]
+    return domain_of(record.word("misc"))
 
 
 def _time(record: Record) -> datetime:

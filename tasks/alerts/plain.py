@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tasks.alerts.shape import Record, name_of
-from tasks.model import Alert, ConfigError, Remote, inert
+from tasks.model import Alert, ConfigError, inert
 from tasks.settings import Network
 
 NO_ALERT = "send one JSON object with host, remote_ip, rule and time"
@@ -28,8 +28,8 @@ def alerts(record: Record, internal: Sequence[Network]) -> Iterator[Alert]:  # n
         raise ConfigError(
             f"read {record}", f"unknown field '{inert(strange[0], 60)}'", f"known are {', '.join(_FIELDS)}"
         )
-    remote = Remote(record.address("remote_ip"), record.port("remote_port"))
-    host, rule, at = record.text("host"), record.text("rule"), record.time("time")
+    remote = record.remote("remote_ip", record.port("remote_port"))
+    host, rule, at = record.host("host"), record.text("rule"), record.time("time")
     yield Alert(
         source="plain",
         id=record.text("id", "") or name_of(host, remote, rule, at.isoformat()),

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NoReturn, Protocol
 
-from tasks.model import Address, Alert, ConfigError, Json, inert, parse_address
+from tasks.model import Address, Alert, ConfigError, Json, Remote, inert, parse_address
 from tasks.settings import Network
 
 MAX_TEXT = 1000
@@ -97,11 +98,30 @@ class Record:
         return None if value in ("", "-") else self.fail(path, value, "a port")
 
     def address(self, path: str) -> Address:
+        return self.remote(path).address
+
+    def remote(self, path: str, port: int | None = None) -> Remote:
+        """An address in any spelling, in brackets or not, with a port behind it or not.
+
+        Args:
+            port: what a field of its own says; it must not contradict.
+        """
         text = self.text(path)
         try:
-            return parse_address(text)
+            found = Remote.parse(text)
         except ConfigError:
             self.fail(path, text, "an IP address")
+        if port and found.port and port != found.port:
+            self.fail(path, text, f"the port {port} of its own field, or none,")
+        return Remote(found.address, port or found.port)
+
+    def host(self, path: str) -> str:
+        """A host's name as it stands, or its address in its one canonical spelling (RFC 5952)."""
+        text = self.text(path)
+        try:
+            return str(Remote.parse(text).address)
+        except ConfigError:
+            return text
 
     def time(self, path: str) -> datetime:
         """An ISO 8601 time with its offset, as UTC."""
@@ -184,6 +204,21 @@ class Source(Protocol):
 
     def alerts(self, record: Record, internal: Sequence[Network]) -> Iterable[Alert | Over]:
         """The alerts of one record. Raises ConfigError for a record that cannot be read."""
+
+
+def domain_of(text: str) -> str:
+    """The name in a URL or `HOST:PORT`; empty where there is an address, or a path alone."""
+    host = re.split(r"[/?#]", text.partition("://")[2] or text, maxsplit=1)[0].rpartition("@")[2]
+    bare = "" if host.startswith("[") or host.count(":") > 1 else host.partition(":")[0]
+    return "" if _is_address(bare) else bare
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text)
+    except ConfigError:
+        return False
+    return True
 
 
 def name_of(*parts: object) -> str:

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from tasks.alerts.ends import End, inner, victim_first
+from tasks.alerts.ends import End, inner, served, victim_first
 from tasks.alerts.shape import Record
-from tasks.model import Address, Alert, ConfigError, parse_address
+from tasks.model import Alert, ConfigError, Remote
 from tasks.settings import Network
 
 NO_ALERT = "send Splunk's webhook payload: an object with sid and result"
@@ -47,22 +47,23 @@ def _who(record: Record, internal: Sequence[Network]) -> tuple[str, End]:
                 f"{path} is missing",
                 "end the search in `| table _time src dest dest_port signature severity`; only its first row is sent",
             )
-    one, other = _address(record, source), _address(record, target)
-    port = record.port_text("result.dest_port")
+    one, other = _remote(record, source), _remote(record, target)
     if one and other:
-        victim, far = victim_first(record, (End(one), End(other, port)), internal)
+        ends = End(one.address), served(record, target, "result.dest_port")
+        victim, far = victim_first(record, ends, internal)
         return str(victim.address), far
-    if other and not inner(other, internal):
-        return record.text(source), End(other, port)
-    if one and not inner(one, internal):
-        return record.text(target), End(one)
+    if other and not inner(other.address, internal):
+        return record.text(source), served(record, target, "result.dest_port")
+    if one and not inner(one.address, internal):
+        return record.text(target), End(one.address)
     missing = target if one else source
     return record.fail(missing, record.get(missing), "the remote's IP address")
 
 
-def _address(record: Record, path: str) -> Address | None:
+def _remote(record: Record, path: str) -> Remote | None:
+    """None where a name stands."""
     try:
-        return parse_address(record.text(path))
+        return Remote.parse(record.text(path))
     except ConfigError:
         if isinstance(record.get(path), str):
             return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tasks.alerts.ends import End, victim_first
+from tasks.alerts.ends import End, served, victim_first
 from tasks.alerts.shape import Record
 from tasks.model import Alert
 from tasks.settings import Network
@@ -51,4 +51,4 @@ def _id(record: Record) -> str:
 def _end(record: Record, name: str) -> End:
     """One end; its port counts unless the direction says that it is the client's."""
     client = {"to_server": "src", "to_client": "dest"}.get(record.text("direction", ""))
-    return End(record.address(f"{name}_ip"), None if client == name else record.port(f"{name}_port"))
+    return End(record.address(f"{name}_ip")) if client == name else served(record, f"{name}_ip", f"{name}_port")

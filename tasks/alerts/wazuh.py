@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tasks.alerts.ends import End, inner, own_addresses, victim_first
-from tasks.alerts.shape import Record
+from tasks.alerts.ends import End, inner, own_addresses, served, victim_first
+from tasks.alerts.shape import Record, domain_of
 from tasks.model import Alert, ConfigError
 from tasks.settings import Network
 
@@ -34,7 +34,7 @@ def alerts(record: Record, internal: Sequence[Network]) -> Iterator[Alert]:
         at=record.time("timestamp"),
         severity=_severity(record),
         sha256=record.sha256,
-        domain=record.word("data.tls.sni", "data.http.hostname", "data.hostname", "data.url"),
+        domain=domain_of(record.word("data.tls.sni", "data.http.hostname", "data.hostname", "data.url")),
         aliases=_names(record, host),
     )
 
@@ -44,7 +44,7 @@ def _who(record: Record, internal: Sequence[Network]) -> tuple[str, End]:
     there = [path for path in (source, target) if record.get(path) not in (None, "")]
     ours = own_addresses(record, "agent.ip")
     if len(there) == 2:
-        ends = End(record.address(source)), End(record.address(target), record.port_text(record.first(*_PORT)))
+        ends = End(record.address(source)), served(record, target, record.first(*_PORT))
         victim, far = victim_first(record, ends, internal, ours)
         return str(victim.address), far
     if not there:
@@ -56,9 +56,9 @@ def _who(record: Record, internal: Sequence[Network]) -> tuple[str, End]:
     return _agent(record), _only(record, there[0], internal, there[0] == target)
 
 
-def _only(record: Record, path: str, internal: Sequence[Network], served: bool) -> End:
+def _only(record: Record, path: str, internal: Sequence[Network], target: bool) -> End:
     """The one end that the event names is the remote, so it must be outside."""
-    end = End(record.address(path), record.port_text(record.first(*_PORT)) if served else None)
+    end = served(record, path, record.first(*_PORT)) if target else End(record.address(path))
     if inner(end.address, internal):
         raise ConfigError(
             f"looked for the remote in {record}",

@@ -27,7 +27,7 @@ from tasks.facts_windows import (
     Task,
     Windows,
 )
-from tasks.model import Json, TargetError, inert
+from tasks.model import ConfigError, Json, TargetError, inert, parse_address
 from tasks.transports.winrm_frame import bootstrap, is_ours
 from tasks.windows import pasted
 from tasks.windows.paths import plain, started
@@ -161,9 +161,12 @@ def _socket(row: dict[str, Json], found: Sections) -> Connection | None:
 
 
 def _bare(address: Json) -> Json:
-    """An address without its zone, IPv4-mapped IPv6 as IPv4."""
+    """An address without its zone in its one spelling, IPv4-mapped IPv6 as IPv4; what is none (`*`, nothing) as it stands."""
     text = str(address or "").partition("%")[0]
-    return text.removeprefix("::ffff:") if "." in text else text
+    try:
+        return str(parse_address(text))
+    except ConfigError:
+        return text
 
 
 def processes(found: Sections, seen: dict[str, Signed]) -> list[Process]:

@@ -47,6 +47,8 @@ def carriers(inner: IPv4Address, other: int) -> list[Address]:
         IPv6Address(0x64FF9B << 96 | v4),
         IPv6Address(0x20010000 << 96 | low << 64 | (other >> 32 & 0xFFFFFFFF) << 32 | v4 ^ 0xFFFFFFFF),
         IPv6Address(0x20010000 << 96 | v4 << 64 | other & (1 << 64) - 1),
+        IPv6Address(0x2A01 << 112 | (other & 0xFFFF) << 64 | 0x5EFE << 32 | v4),
+        IPv6Address(0x2A01 << 112 | (other & 0xFFFF) << 64 | 0x02005EFE << 32 | v4),
     ]
 
 
@@ -74,16 +76,16 @@ def test_the_right_guard_answers(case: dict[str, Any]) -> None:
     return None
 
 
-@given(V4, st.integers(0, (1 << 128) - 1), st.integers(0, 6), st.sampled_from(Mode), st.none() | st.integers(1, 65535))
+@given(V4, st.integers(0, (1 << 128) - 1), st.integers(0, 8), st.sampled_from(Mode), st.none() | st.integers(1, 65535))
 def test_no_notation_is_admitted(inner: IPv4Address, other: int, form: int, mode: Mode, port: int | None) -> None:
-    """Internal, own, never_block and reserved IPv4 addresses are refused in all seven forms, in both modes."""
+    """Internal, own, never_block and reserved IPv4 addresses are refused in all nine forms, in both modes."""
     if mode is Mode.DRILL and any(inner in network for network in POLICY.laboratory):
         return
     with pytest.raises(Refused):
         admit(Remote(carriers(inner, other)[form], port), POLICY, OWN_PATH, mode, TODAY)
 
 
-@given(V4.filter(lambda a: str(a) != "8.8.8.8"), st.integers(0, (1 << 128) - 1), st.integers(0, 6))
+@given(V4.filter(lambda a: str(a) != "8.8.8.8"), st.integers(0, (1 << 128) - 1), st.integers(0, 8))
 def test_no_word_lifts_the_hard_guards(inner: IPv4Address, other: int, form: int) -> None:
     """Every override at once admits nothing internal, own or reserved."""
     words = ("never-block", "internal", "own-path", "reserved", "laboratory", "unconfirmed")

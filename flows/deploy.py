@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import copy
 import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from rich.console import Console
@@ -22,6 +24,7 @@ from flows import server as prefect_server
 from flows.console import line
 from tasks import site as sites
 from tasks.model import TargetError
+from tasks.settings import Site
 
 NAME = "respond"
 # Seconds between two looks for runs that somebody started.
@@ -35,16 +38,19 @@ def run(folder: Path, reports: Path, out: Console) -> int:
         ConfigError: the site's files are wrong.
         TargetError: Prefect's server does not answer.
     """
-    sites.load(folder)
+    site = sites.load(folder)
     os.environ |= {"HEMOSTAT_SITE": str(folder), "HEMOSTAT_REPORTS": str(reports)}
-    with reachable(folder / ".hemostat" / "prefect") as pages, contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(pages, out))
+    home, foreign = folder / ".hemostat" / "prefect", os.environ.get("PREFECT_API_URL")
+    with reachable(home) as server, contextlib.suppress(KeyboardInterrupt):
+        if not foreign:
+            out.print(line(f"Prefect's pages ask for the line in {server.password_file}; who has it may start runs"))
+        asyncio.run(_serve(site, server.ui, out))
     return 0
 
 
 @contextlib.contextmanager
-def reachable(home: Path) -> Iterator[str]:
-    """The pages of the Prefect server to use: PREFECT_API_URL's, that of a running `hemostat serve` or `ui`, else one of our own.
+def reachable(home: Path) -> Iterator[prefect_server.Server]:
+    """The Prefect server to use: PREFECT_API_URL's, that of a running `hemostat serve` or `ui`, else one of our own.
 
     Raises:
         TargetError: it does not answer.
@@ -55,7 +61,7 @@ def reachable(home: Path) -> Iterator[str]:
     with prefect_server.running(home) as server:
         if not server.wait():
             raise TargetError("reach Prefect", f"{server.url} did not answer in time", f"see {home / 'server.log'}")
-        yield server.ui
+        yield server
 
 
 def _running(home: Path) -> str:
@@ -70,18 +76,20 @@ def _running(home: Path) -> str:
         return ""
 
 
-async def _serve(pages: str, out: Console) -> None:
+async def _serve(site: Site, pages: str, out: Console) -> None:
     from prefect.runner import Runner  # imported here: it reads its settings when it is imported
 
     runner = Runner(name="hemostat", query_seconds=LOOK_EVERY, pause_on_shutdown=True)
-    deployment = await register(runner)
+    deployment = await register(runner, site)
     out.print(line(f"the form: {pages}/deployments/deployment/{deployment}/run", "bold"))
     out.print(line("what it starts runs here, until Ctrl-C"))
     await runner.start()
 
 
-async def register(runner: object) -> UUID:
-    """Give the runner the form's deployment; its id."""
+async def register(runner: object, site: Site) -> UUID:
+    """Give the runner the form's deployment, with the site's hosts and playbooks to choose from; its id."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import DeploymentUpdate
     from prefect.runner import Runner
     from prefect.types.entrypoint import EntrypointType
 
@@ -94,4 +102,21 @@ async def register(runner: object) -> UUID:
         tags=["hemostat"],
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    return await runner.aadd_deployment(made)
+    deployment = await runner.aadd_deployment(made)
+    async with get_client() as client:
+        schema = (await client.read_deployment(deployment)).parameter_openapi_schema or {}
+        choices = DeploymentUpdate.model_validate({"parameter_openapi_schema": offering(schema, site)})
+        await client.update_deployment(deployment, choices)
+    return deployment
+
+
+def offering(schema: dict[str, Any], site: Site) -> dict[str, Any]:
+    """The form's schema with what the site has to choose from. The flow checks each word again: an inventory may change meanwhile."""
+    made = copy.deepcopy(schema)
+    firewalls = {name for host in site.hosts.values() for name in host.firewalls}
+    for field, names in (("host", site.hosts.keys() - firewalls), ("playbook", site.playbooks)):
+        made["properties"][field]["enum"] = sorted(names)
+    if "beacon" not in site.playbooks:
+        made["properties"]["playbook"].pop("default")
+        made["required"].append("playbook")
+    return made

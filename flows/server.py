@@ -34,6 +34,7 @@ class Server:
         self._home = home
         self._process: subprocess.Popen[bytes] | None = None
         self._before: dict[str, str | None] = {}
+        self._claim: socket.socket | None = None
         self.foreign = os.environ.get("PREFECT_API_URL", "")
         self.url = self.foreign or ""
 
@@ -51,7 +52,7 @@ class Server:
         """Start the child and return at once: nothing waits for it. Its settings go into this process's environment too."""
         if self.foreign:
             return
-        port = _free_port()
+        port = self._port()
         self.url = f"http://127.0.0.1:{port}/api"
         ours = settings(self._home, self.url)
         self._before = {name: os.environ.get(name) for name in ours}
@@ -63,6 +64,20 @@ class Server:
         """Start a child that has died again, at the same address: a client that is already set up finds it there."""
         if not self.foreign and not self.alive:
             self._spawn(int(self.ui.rpartition(":")[2]))
+
+    def _port(self) -> int:
+        """PORT, if it is free and no other hemostat has chosen it, else any: between the choice and the child's listening lie seconds.
+
+        The claim is an abstract socket (unix(7)): as wide as the network namespace, and gone with this process.
+        """
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0hemostat-prefect-{PORT}")
+        except OSError:
+            claim.close()
+            return _free_port(0)
+        self._claim = claim
+        return _free_port(PORT, 0)
 
     def _spawn(self, port: int) -> None:
         log = (self._home / "server.log").open("ab")
@@ -77,7 +92,9 @@ class Server:
             )
 
     def ready(self) -> bool:
-        """Does it answer now? Takes at most half a second."""
+        """Does it answer now? Takes at most half a second. A dead child's port may be another's, so only a living one is asked."""
+        if not self.alive:
+            return False
         try:
             with urllib.request.urlopen(f"{self.url}/health", timeout=0.5) as answer:  # noqa: S310 - http on loopback or the owner's URL
                 return bool(answer.status == 200)
@@ -103,6 +120,8 @@ class Server:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+        if self._claim is not None:
+            self._claim.close()
         if self._process is None or self._process.poll() is not None:
             return
         for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
@@ -153,9 +172,9 @@ def _password(home: Path) -> str:
     return path.read_text()
 
 
-def _free_port() -> int:
-    """Our own port if it is free, else any."""
-    for port in (PORT, 0):
+def _free_port(*wanted: int) -> int:
+    """The first of them that is free; 0 is any."""
+    for port in wanted:
         with contextlib.closing(socket.socket()) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):

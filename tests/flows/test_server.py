@@ -1,0 +1,72 @@
+"""Which port the embedded Prefect server takes, and whose answers count as its own. No Prefect is started here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows import server
+from flows.server import Server
+from tests.cli.house import CODE
+
+CHOOSE = """
+import sys
+from pathlib import Path
+from flows import server
+server.PORT = int(sys.argv[1])
+made = server.Server(Path())
+print(made._port(), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the real one: a server of another test may have it."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(server, "PORT", server._free_port(0))
+
+
+def chosen() -> int:
+    """What one more command would choose now."""
+    made = Server(Path())
+    try:
+        return made._port()
+    finally:
+        made.stop()
+
+
+def test_two_commands_that_start_at_once_choose_different_ports() -> None:
+    """The first one's child does not listen yet; its claim ends with its process, even by SIGKILL."""
+    first = Server(Path())
+    assert first._port() == server.PORT
+    assert chosen() != server.PORT
+    first.stop()
+    assert chosen() == server.PORT
+
+
+def test_a_killed_commands_claim_is_gone() -> None:
+    """No file is left that would keep the port for ever."""
+    with subprocess.Popen(
+        [sys.executable, "-c", CHOOSE, str(server.PORT)],
+        cwd=CODE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")},
+    ) as other:
+        assert other.stdout is not None
+        assert int(other.stdout.readline()) == server.PORT
+        assert chosen() != server.PORT
+        other.kill()
+    assert chosen() == server.PORT
+
+
+def test_a_dead_childs_port_is_not_asked(tmp_path: Path) -> None:
+    """Somebody else may answer there by now."""
+    made = Server(tmp_path)
+    made.url = "http://127.0.0.1:9/api"
+    assert not made.ready() and not made.alive

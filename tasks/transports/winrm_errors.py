@@ -112,8 +112,13 @@ def _login(met: Met) -> HemostatError:
             f"it does not take the login {auth}: it offers {inert(offers, 100)}",
             f"set winrm.auth of {met.wire.host.name} to one of these, or allow {auth} on the host (winrm/config/service/auth)",
         )
+    return _refused(met, "status 401")
+
+
+def _refused(met: Met, how: str) -> HemostatError:
+    host = met.wire.host
     return Unreachable(
-        met.tried, f"the login was refused ({auth}, status 401)", f"check username and password of {met.wire.host.name}"
+        met.tried, f"the login was refused ({host.winrm.auth}, {how})", f"check username and password of {host.name}"
     )
 
 
@@ -187,8 +192,10 @@ def _network(met: Met) -> HemostatError:
 
 
 def _other(met: Met) -> HemostatError:
-    """Kerberos says what it means in English only, in classes that exist only with its package."""
+    """Kerberos and CredSSP say what they mean in English only, in classes that exist only with their packages."""
     text = inert(met.error, 300)
+    if denied := next((code for code in DENIED if code in text.lower()), ""):
+        return _refused(met, denied)
     hints = {
         "clock skew": "set both clocks: Kerberos allows five minutes",
         "no kerberos credentials": "run kinit, or name username and password",
@@ -198,6 +205,9 @@ def _other(met: Met) -> HemostatError:
     do = next((do for sign, do in hints.items() if sign in text.lower()), "look at the host's WinRM event log")
     return Unreachable(met.tried, f"{type(met.error).__name__}: {text}", do)
 
+
+# SEC_E_LOGON_DENIED and STATUS_LOGON_FAILURE: [MS-ERREF] 2.1.1 and 2.3.1. CredSSP tells them in its own frame, with no 401.
+DENIED = ("0x8009030c", "0xc000006d")
 
 Explain = Callable[[Met], HemostatError]
 _HOW: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Explain], ...] = (

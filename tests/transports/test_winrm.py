@@ -52,7 +52,7 @@ def test_large_arguments_go_in_pieces(tmp_path: Path) -> None:
         assert server.log.count("Send") > 1
 
 
-@pytest.mark.parametrize("auth", ["basic", "certificate", "ntlm"])
+@pytest.mark.parametrize("auth", ["basic", "certificate", "ntlm", "credssp"])
 def test_each_login_on_https(tmp_path: Path, auth: str) -> None:
     """A password over TLS and a client certificate open the same door, with a Chinese name and password."""
     mine = made(tmp_path, "operator")
@@ -65,6 +65,21 @@ def test_each_login_on_https(tmp_path: Path, auth: str) -> None:
         client(server, **ways) as windows,
     ):
         assert windows.run_script(ECHO, b"[1]") == b"[1]"
+
+
+def test_credssp_seals_on_http(tmp_path: Path) -> None:
+    """The delegated login opens the door, and a megabyte goes both ways through its own TLS."""
+    given = json.dumps(["%x" % (n * 0x9E3779B97F4A7C15 % (1 << 64)) for n in range(50_000)])
+    with listening(tmp_path) as server, client(server, auth="credssp") as windows:
+        assert json.loads(windows.run_script(ECHO, given.encode())) == json.loads(given)
+
+
+def test_credssp_with_a_wrong_password_is_told(tmp_path: Path) -> None:
+    """As with any other login; the password is in no message."""
+    with listening(tmp_path, account=Account(USER, "another")) as server, client(server, auth="credssp") as windows:
+        with pytest.raises(Unreachable, match="login was refused") as seen:
+            windows.run_script(ECHO, b"[1]")
+        assert PASSWORD not in f"{seen.value}"
 
 
 def test_a_foreign_client_certificate_is_not_let_in(tmp_path: Path) -> None:

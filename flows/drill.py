@@ -124,12 +124,15 @@ def _again(place: Path) -> Ground:
 @contextlib.contextmanager
 def environment(range_: Ground) -> Iterator[None]:
     """The laboratory's passwords, which its inventory names by reference, for as long as the laboratory stands."""
+    before = {name: os.environ.get(name) for name in range_.environment}
     os.environ.update(range_.environment)
     try:
         yield
     finally:
-        for name in range_.environment:
+        for name, value in before.items():
             os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def keep(folder: Path, score: Score) -> None:

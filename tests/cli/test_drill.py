@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from flows import drill
 from tests.cli.house import ended, say, spawn
 from tests.patience import until
 
@@ -135,3 +138,14 @@ def test_a_drill_tells_a_program_its_score_in_one_document(drilled: Path) -> Non
     assert 0 < score["confirm"] < score["contain"] < score["evidence"] < score["clean"]
     assert (score["beacons_after"], score["missed"]) == (0, [])
     assert Path(facts["report"]).is_file()
+
+
+def test_a_laboratorys_credentials_do_not_outlast_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither are they left in the environment, nor is what stood there before them lost."""
+    monkeypatch.setenv("HEMOSTAT_TEST_BEFORE", "was here")
+    monkeypatch.delenv("HEMOSTAT_TEST_NEW", raising=False)
+    lab = SimpleNamespace(environment={"HEMOSTAT_TEST_BEFORE": "lab's", "HEMOSTAT_TEST_NEW": "lab's"})
+    with drill.environment(lab):  # type: ignore[arg-type]
+        assert os.environ["HEMOSTAT_TEST_BEFORE"] == os.environ["HEMOSTAT_TEST_NEW"] == "lab's"
+    assert os.environ["HEMOSTAT_TEST_BEFORE"] == "was here"
+    assert "HEMOSTAT_TEST_NEW" not in os.environ

@@ -146,7 +146,7 @@ from lab.netns.range import Range
 from tests.range.ground import chosen
 with Range(Path(sys.argv[1]), chosen()) as lab:
     print(lab._child.pid, flush=True)
-    if sys.argv[2] == "raise":
+    if sys.argv[2] == "raise" and sys.stdin.readline():
         raise RuntimeError("an exception in the drill")
     time.sleep(60)
 """
@@ -156,12 +156,16 @@ with Range(Path(sys.argv[1]), chosen()) as lab:
 def test_nothing_is_left_however_it_ends(tmp_path: Path, how: str) -> None:
     """No process, network or mount of it is left after an exception, Ctrl-C, SIGKILL of the drill or of the range's process."""
     argv = [sys.executable, "-c", PARENT, str(tmp_path / "range"), how]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ) as parent:
-        assert parent.stdout is not None
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
+    with subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=null, env=os.environ) as parent:
+        assert parent.stdin is not None and parent.stdout is not None
         child = int(parent.stdout.readline())
         inside = [p.pid for p in psutil.Process(child).children(recursive=True)]
         assert len(inside) > 8, "the range is not up"
-        if how != "raise":
+        if how == "raise":
+            parent.stdin.write(b"\n")
+            parent.stdin.flush()
+        else:
             os.kill(child if how == "child SIGKILL" else parent.pid, getattr(signal, how.split()[-1]))
         until(lambda: not any(_alive(pid) for pid in (child, *inside)), 10)
         left = [pid for pid in (child, *inside) if _alive(pid)]

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: drill test fast crash check format lock bench clean
+.PHONY: drill test fast crash check format kerberos lock bench clean
 
 drill: .venv/ready
 	$(BIN)/hemostat drill $(ARGS)
@@ -18,6 +18,12 @@ fast: .venv/ready
 # SIGKILL at every journal boundary, each on a range of its own: about 18 minutes. `make test` has one incident that dies 94 times.
 crash: .venv/ready
 	HEMOSTAT_CRASH=all HEMOSTAT_BURST=all $(BIN)/python -m pytest tests/crash tests/serve/test_burst.py $(ARGS)
+
+# The WinRM login by Kerberos, against a KDC of its own. Root: it installs Debian's packages and builds pykerberos, which `make test` must not need.
+kerberos: .venv/ready
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends krb5-kdc krb5-admin-server krb5-user libkrb5-dev gcc libc6-dev
+	$(BIN)/python -m pip install --quiet 'pykerberos>=1.2.4,<2' 'gssapi>=1.9,<2' 'krb5>=0.7,<1'
+	$(BIN)/python -m pytest -rs tests/transports/test_winrm_kerberos.py $(ARGS)
 
 check: .venv/ready
 	$(BIN)/ruff format --check .

@@ -196,11 +196,17 @@ def _other(met: Met) -> HemostatError:
     text = inert(met.error, 300)
     if denied := next((code for code in DENIED if code in text.lower()), ""):
         return _refused(met, denied)
-    hints = {
+    kinit = f"run `kinit {inert(met.wire.host.username, 60) or 'USER@REALM'}` first: a password in the inventory gets no ticket"
+    spn = "use the host's DNS name, as its service principal HTTP/NAME has it, not its address"
+    kdc = "is a domain controller up and reachable from here? Look at krb5.conf"
+    hints = {  # MIT Kerberos' own words, krb5_err.et and gssapi_err_generic.et
         "clock skew": "set both clocks: Kerberos allows five minutes",
-        "no kerberos credentials": "run kinit, or name username and password",
-        "ccache": "run kinit, or name username and password",
-        "server not found": "use the host's DNS name as its SPN has it, not its address",
+        "not found in kerberos database": spn,
+        "cannot contact any kdc": kdc,
+        "cannot find kdc": kdc,
+        "expired": kinit,
+        "no credentials were supplied": kinit,
+        "no kerberos credentials": kinit,
     }
     do = next((do for sign, do in hints.items() if sign in text.lower()), "look at the host's WinRM event log")
     return Unreachable(met.tried, f"{type(met.error).__name__}: {text}", do)

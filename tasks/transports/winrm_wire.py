@@ -149,7 +149,7 @@ class Wire(Protocol):
             "message_encryption": "auto" if host.winrm.tls else "always",
         }
         super().__init__(address(host), transport=auth, **login)
-        self.transport: Line = Line(self._prepare, address(host), auth_method=auth, proxy=None, **login)
+        self.transport: Line = Line(self._prepare, address(host), auth_method=auth, proxy=None, service="HTTP", **login)
 
     def build_wsman_header(self, *args: Any, **more: Any) -> dict[str, Any]:
         """pywinrm's header with a larger envelope and this call's own time-out."""

@@ -18,7 +18,8 @@ from tasks.settings import Host
 from tasks.transports import winrm_frame as frame
 from tasks.transports.hands import Ran
 from tasks.transports.winrm_errors import explained
-from tasks.transports.winrm_wire import Late, Resolve, Wire
+from tasks.transports.winrm_http import Late
+from tasks.transports.winrm_wire import Resolve, Wire
 
 UTF8 = 65001
 # Base64 of it, in an envelope, stays below 150 KB: the limit of Windows before 2012.

@@ -15,7 +15,8 @@ from spnego.exceptions import SpnegoError
 from winrm.exceptions import AuthenticationError, WinRMError, WinRMTransportError, WSManFaultError
 
 from tasks.model import HemostatError, TargetError, Unreachable, inert
-from tasks.transports.winrm_wire import BUSY, LARGEST, QUOTAS, Late, NoWinrm, TooMuch, Wire
+from tasks.transports.winrm_http import Late, TooMuch
+from tasks.transports.winrm_wire import BUSY, LARGEST, QUOTAS, NoWinrm, Wire
 
 ACCESS_DENIED = 5
 NO_SHELL = 2150858843

@@ -10,13 +10,12 @@ from __future__ import annotations
 import contextlib
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import ProtocolError
 from winrm.exceptions import WinRMTransportError, WSManFaultError
@@ -25,6 +24,7 @@ from winrm.transport import HAVE_CREDSSP, HAVE_KERBEROS, Transport
 
 from tasks.model import ConfigError, inert
 from tasks.settings import Host
+from tasks.transports.winrm_http import Bounded, Late, TooMuch
 
 Resolve = Callable[[str], str]
 T = TypeVar("T")
@@ -32,7 +32,6 @@ T = TypeVar("T")
 ENVELOPE = "512000"
 # Far more than such an envelope, sealed.
 LARGEST = 8 << 20
-PIECE = 64 << 10
 OPERATION = 20
 PAUSES = (0.1, 0.5, 2.0)
 BUSY = 170
@@ -47,48 +46,6 @@ GONE = (
 
 class NoWinrm(Exception):
     """What answered does not speak WS-Management."""
-
-
-class Late(Exception):
-    """The call's own deadline passed."""
-
-
-class TooMuch(Exception):
-    """One HTTP answer is larger than any of WinRM's."""
-
-
-class Bounded(HTTPAdapter):
-    """HTTP whose answers are read piece by piece: the host may be an attacker's, who sends without an end or one byte at a time.
-
-    Args:
-        check: is asked after each piece, with the bytes so far; what it raises ends the reading.
-        sha256: the only certificate that is taken, whoever signed it; empty: the session's authorities decide.
-    """
-
-    def __init__(self, check: Callable[[int], None], sha256: str = "") -> None:
-        self._check, self._pin = check, {"assert_fingerprint": sha256} if sha256 else {}
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **more: Any) -> None:
-        super().init_poolmanager(*args, **(more | self._pin))
-
-    def send(self, *args: Any, **more: Any) -> requests.Response:
-        response = super().send(*args, **more)
-        raw: Any = response.raw
-
-        def pieces(amount: int, decode_content: bool) -> Iterator[bytes]:
-            size = 0
-            try:
-                while piece := raw.read1(max(amount, PIECE), decode_content=decode_content):
-                    size += len(piece)
-                    self._check(size)
-                    yield piece
-            except (Late, TooMuch):
-                raw.close()
-                raise
-
-        raw.stream = pieces
-        return response
 
 
 class Line(Transport):

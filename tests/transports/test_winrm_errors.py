@@ -27,7 +27,7 @@ def told(error: Exception) -> HemostatError:
     ("error", "kind", "says"),
     [
         (RuntimeError("GSSError: ... (Clock skew too great)"), Unreachable, "set both clocks"),
-        (RuntimeError("GSSError: No Kerberos credentials available"), Unreachable, "run kinit"),
+        (RuntimeError("GSSError: No Kerberos credentials available"), Unreachable, "run `kinit"),
         (RuntimeError("GSSError: Server not found in Kerberos database"), Unreachable, "DNS name"),
         (WinRMTransportError("http", 500, ""), Unreachable, "AllowUnencrypted"),
         (WinRMTransportError("http", 404, ""), Unreachable, "is not WinRM"),

@@ -33,15 +33,18 @@ sys.stdin.read()
 """
 
 
-def of_port(port: int, proto: str = "tcp") -> list[Connection]:
-    return [c for c in LocalHands().connections() if c.proto == proto and port in (c.local_port, c.remote_port)]
+def between(port: int, peer: int | None = None, proto: str = "tcp", at: str = "127.77.0.1") -> list[Connection]:
+    """The sockets with this port and, if it is named, that one: the rest of the machine has the number too, elsewhere."""
+    ports = {port, peer or port}
+    seen = [c for c in LocalHands().connections() if c.proto == proto and at in (c.local, c.remote)]
+    return [c for c in seen if ports <= {c.local_port, c.remote_port}]
 
 
 def test_owner_and_inode(python):
     """An established socket shows both ends, its state, its inode and its process with high confidence."""
     child = python(HOLD)
     listening, client = map(int, child.hello.split())
-    [mine] = [c for c in of_port(client) if c.local_port == client]
+    [mine] = [c for c in between(client, listening) if c.local_port == client]
     assert (mine.remote, mine.remote_port, mine.state) == ("127.77.0.1", listening, "ESTABLISHED")
     assert (mine.pid, mine.owner) == (child.pid, "high")
     links = {str(path.readlink()) for path in Path(f"/proc/{child.pid}/fd").iterdir()}
@@ -52,12 +55,12 @@ def test_time_wait_has_no_owner():
     """A short connect leaves a TIME_WAIT socket that is nobody's and has no inode."""
     with socket.create_server(("127.77.0.1", 0)) as server:
         client = socket.create_connection(server.getsockname())
-        port = client.getsockname()[1]
+        ends = client.getsockname()[1], server.getsockname()[1]
         peer, _ = server.accept()
         client.close()
         peer.close()
-    until(lambda: any(c.state == "TIME_WAIT" for c in of_port(port)), "the closed socket never reached TIME_WAIT")
-    [left] = [c for c in of_port(port) if c.state == "TIME_WAIT"]
+    until(lambda: any(c.state == "TIME_WAIT" for c in between(*ends)), "the closed socket never reached TIME_WAIT")
+    [left] = [c for c in between(*ends) if c.state == "TIME_WAIT"]
     assert (left.pid, left.inode, left.owner) == (None, None, "none")
 
 
@@ -69,8 +72,9 @@ def test_mapped_address_is_ipv4():
         server.bind(("::", 0))
         server.listen()
         port = server.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port)), server.accept()[0]:
-            served = [c for c in of_port(port) if c.local_port == port and c.state == "ESTABLISHED"]
+        with socket.create_connection(("127.0.0.1", port)) as client, server.accept()[0]:
+            ends = between(port, client.getsockname()[1], at="127.0.0.1")
+            served = [c for c in ends if c.local_port == port and c.state == "ESTABLISHED"]
         assert [(c.local, c.remote, c.pid) for c in served] == [("127.0.0.1", "127.0.0.1", os.getpid())]
 
 
@@ -80,7 +84,7 @@ def test_udp():
         bound.bind(("127.77.0.1", 0))
         connected.connect(bound.getsockname())
         port = bound.getsockname()[1]
-        seen = {(c.state, c.local_port == port, c.pid) for c in of_port(port, "udp")}
+        seen = {(c.state, c.local_port == port, c.pid) for c in between(port, proto="udp")}
     assert seen == {("NONE", True, os.getpid()), ("ESTABLISHED", False, os.getpid())}
 
 
@@ -119,7 +123,7 @@ def test_shared_socket_shows_every_holder(python):
         )
     )
     other, listening, _ = map(int, child.hello.split())
-    holders = {c.pid for c in of_port(listening) if c.state == "LISTEN"}
+    holders = {c.pid for c in between(listening) if c.state == "LISTEN"}
     assert holders == {child.pid, other}
 
 
@@ -133,7 +137,7 @@ def test_socket_that_nobody_holds():
             flight = array.array("i", [client.fileno()])
             left.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, flight)])
             client.close()
-            [orphan] = [c for c in of_port(port) if c.local_port == port]
+            [orphan] = [c for c in between(port, server.getsockname()[1]) if c.local_port == port]
     everything = not LocalHands().blind()
     assert (orphan.pid, orphan.state, orphan.owner) == (None, "ESTABLISHED", "none" if everything else "low")
     assert orphan.inode
@@ -153,7 +157,7 @@ def test_same_as_ss(python):
             f"{c.local}:{c.local_port}",
             f"{c.remote}:{c.remote_port or '*'}",
         )
-        for c in of_port(listening)
+        for c in between(listening)
         if c.pid == child.pid
     }
     assert len(ours) == 3

@@ -9,7 +9,7 @@ drill: .venv/ready
 	$(BIN)/hemostat drill $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --reruns 1 $(ARGS)
 
 # The pure ones, without laboratories, Prefect, browser or namespaces: under a minute.
 fast: .venv/ready

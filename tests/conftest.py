@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.transports.sshd import servers
@@ -19,3 +20,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("hemostat", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.load_profile("hemostat")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A test that failed and then passed is not hidden: what it failed with stands in the output."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"failed at first: {report.nodeid} ({report.when})", yellow=True)
+        terminalreporter.write_line(report.longreprtext)

@@ -50,7 +50,7 @@ def _moment(group: list[Record], base: datetime) -> Moment:
     record = group[0]
     what = _MANY[record.kind](group) if record.kind in _MANY else _one(record)
     data = record.data
-    by = str(data.get("by", "")) or str(data.get("incident", {}).get("operator", ""))
+    by = str(data.get("by", "") or (data["incident"]["operator"] if record.kind == "incident.opened" else ""))
     return Moment(
         record.time, clock(record.time), since(record.time, base), str(data.get("step") or ""), what, by, tone(record)
     )

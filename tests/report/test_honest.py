@@ -11,6 +11,8 @@ import tasks.fold
 from tasks import report
 from tasks.fold import fold
 from tasks.journal import Record
+from tasks.model import Json
+from tasks.phrases import LANGUAGES
 from tasks.report_lines import known_kinds
 from tests.report.stories import STORIES
 from tests.report.story import Story
@@ -117,6 +119,31 @@ def test_every_kind_of_record_has_words() -> None:
     kinds = {kind for row in rows for kind in re.findall(r"[a-z_]*\.?[a-z_]+", row)}
     known = {part for kind in known_kinds() for part in (kind, "." + kind.partition(".")[2])}
     assert kinds <= known, "give these kinds words in tasks/report_lines.py"
+
+
+# What serve writes beside the steps, as it writes it.
+BY_SERVE: tuple[tuple[str, dict[str, Json], str], ...] = (
+    ("linked", {"incident": "20261101-101112-a0000", "why": "an earlier incident of web-7"}, "see also incident 2026"),
+    ("alerts", {"count": 3, "last": "2026-11-02T10:00:00Z", "since_undo": 0}, "3 alerts of this by now"),
+    ("alerts", {"count": 5, "last": "2026-11-02T10:05:00Z", "since_undo": 2}, "still talking since the undo: 2 alerts"),
+    ("order", {"asked": "redo", "by": "anna", "arguments": {}, "order": "0a" * 16}, "a person asked on a page: redo"),
+    ("order.done", {"order": "0a" * 16, "answer": "verify runs again"}, "verify runs again"),
+    ("resumed", {"by": "anna", "reason": "the line is back", "order": "0b" * 16}, "a person let the run go on"),
+    ("goes.on", {"why": "the alert came again"}, "the run goes on"),
+)
+
+
+@pytest.mark.parametrize(("kind", "data", "line"), BY_SERVE, ids=[f"{n}-{row[0]}" for n, row in enumerate(BY_SERVE)])
+def test_what_serve_writes_beside_the_steps_has_its_line(
+    kind: str, data: dict[str, Json], line: str, tmp_path: Path
+) -> None:
+    """A second incident of a host, an alert that came again, a person's order: the record renders, in both languages."""
+    story = Story(tmp_path)
+    STORIES["waiting"](story)
+    story.say(kind, 1.0, **data)
+    view = report.view(*story.end())
+    assert line in view.timeline[-1].what
+    assert all(report.html(view, language) for language in LANGUAGES)
 
 
 def test_metrics_add_up(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Judges running programs by their packages: changed since they were installed, or brought by none. Facts in, findings out."""
+"""Judges programs by their packages: changed since they were installed, or run and brought by none. Facts in, findings out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tasks.model import Finding, inert
 from tasks.signs import base
 
 # Where only packages put programs; /usr/local and /opt are the owner's.
-_PACKAGED = (
+PACKAGED = (
     "/usr/bin/",
     "/usr/sbin/",
     "/bin/",
@@ -35,7 +35,8 @@ def _judged(row: Package, guilty: bool, snapshot: Snapshot) -> Finding | None:
         words = f"is not the file that its package {inert(row.package, 80)} installed"
         why = "Its digest is not the recorded one: it was replaced or patched. An upgrade that is just running does so, too."
         return _finding("package.changed", row, words, why, 90 if guilty else 80, snapshot)
-    if row.verdict == "unowned" and row.path.startswith(_PACKAGED):
+    runs = any(process.exe == row.path for process in snapshot.processes)
+    if row.verdict == "unowned" and runs and row.path.startswith(PACKAGED):  # one that only lies there: see privileges
         words = "runs from a folder of the system, but no package brought it"
         why = "Somebody copied it there by hand. A name among the system's is a good place to hide."
         return _finding("package.unowned", row, words, why, 65 if guilty else 35, snapshot)

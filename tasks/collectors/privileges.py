@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator
 
 from tasks.collectors.context import Context
+from tasks.collectors.packages import PACKAGED
 from tasks.facts import Snapshot
 from tasks.facts_linux import Privilege
 from tasks.model import Finding, inert
@@ -42,23 +44,40 @@ _RECENT = 25
 
 
 def judge(snapshot: Snapshot, context: Context) -> list[Finding]:
-    """The gravest reason of each file; what `files` told already is left out."""
-    told = {file.path for file in snapshot.files}
-    rows = [row for row in snapshot.privileges if row.path not in told and context.inside(row.path)]
+    """The gravest reason of each file; a setuid bit that `files` told already is left out."""
+    told = {file.path for file in snapshot.files if file.mode & stat.S_ISUID and file.owner == "root"}
+    rows = [
+        row
+        for row in snapshot.privileges
+        if context.inside(row.path) and not (row.kind == "setuid" and row.path in told)
+    ]
     fresh = [row for row in rows if context.now - row.changed < _FRESH]
     # Many at once are an installation.
     alone = {row.path for row in fresh} if len(fresh) <= _FEW else set()
-    found = [(row, max(_signs(row, row.path in alone, context), key=lambda s: s.score, default=None)) for row in rows]
+    unowned = {package.path for package in snapshot.packages if package.verdict == "unowned"}
+    found = [(row, max(_all(row, alone, unowned, context), key=lambda s: s.score, default=None)) for row in rows]
     return [_finding(row, sign, snapshot, context) for row, sign in found if sign]
 
 
+def _all(row: Privilege, alone: set[str], unowned: set[str], context: Context) -> Iterator[Sign]:
+    yield from _signs(row, row.path in alone, context)
+    if _strong(row) and row.path in unowned:
+        # What is in /usr/local or /opt is the owner's own, and few owners make a root of everybody.
+        yield Sign(
+            f"{_gives(row)}, and no package brought it", 70 if row.path.startswith(PACKAGED) else 40, _attack(row)
+        )
+
+
+def _strong(row: Privilege) -> bool:
+    return row.gives == "root" if row.kind == "setuid" else row.kind == "capability" and bool(_STRONG.search(row.gives))
+
+
+def _attack(row: Privilege) -> str:
+    return "T1548" if row.kind == "capability" else "T1548.001"
+
+
 def _signs(row: Privilege, fresh: bool, context: Context) -> Iterator[Sign]:
-    own = context.own(row.path)
-    strong = (
-        row.gives == "root" if row.kind == "setuid" else row.kind == "capability" and bool(_STRONG.search(row.gives))
-    )
-    gives = _gives(row)
-    attack = "T1548" if row.kind == "capability" else "T1548.001"
+    own, strong, gives, attack = context.own(row.path), _strong(row), _gives(row), _attack(row)
     if strong and _OPENS.match(base(own)):
         yield Sign(f"{gives}, and it runs whatever it is told", 85, attack)
     if odd := place(row.path, context):

@@ -37,16 +37,17 @@ def system(
 ) -> System:
     """Each part by itself: what one cannot tell is unseen, and the others stand.
 
-    Old privileged files are told, too: in an odd place they are no less odd. Logins older than `since` are left out.
+    Old privileged files are told, too: in an odd place they are no less odd; packages are asked for each of them. Logins older than
+    `since` are left out.
     """
+    found: dict[str, tuple[object, ...]] = {}
     ways: dict[str, Callable[[], Part]] = {
         "modules": lambda: modules(ask),
         "privileges": lambda: privileges(ask, root),
-        "packages": lambda: packages(ask, exes, root),
+        "packages": lambda: packages(ask, [*exes, *_privileged(found.get("privileges", ()))], root),
         "logins": lambda: logs.logins(ask, since, root),
         "logs": lambda: logs.lines(ask, starts, root),
     }
-    found: dict[str, tuple[object, ...]] = {}
     missed: list[Unseen] = []
     for name in parts:
         try:
@@ -99,6 +100,10 @@ def privileges(ask: Ask, root: str) -> Part:
     return [*given.values(), *(_capable(metas[p], capable[p], names) for p in capable if p in metas)], missed
 
 
+def _privileged(rows: Sequence[object]) -> list[str]:
+    return [row.path for row in rows if isinstance(row, Privilege) and row.kind != "setgid"]
+
+
 def _setuid(seen: Meta, names: dict[int, str]) -> Privilege:
     owner = names.get(seen.uid, str(seen.uid))
     kind = "setuid" if seen.mode & stat.S_ISUID else "setgid"
@@ -120,15 +125,17 @@ def capabilities(found: Sequence[Record]) -> Iterator[tuple[str, str]]:
 
 def packages(ask: Ask, exes: Sequence[str], root: str) -> Part:
     """What the package manager says of these programs: dpkg, rpm or apk, by their own records."""
-    asked = [path for path in dict.fromkeys(exes) if path.startswith("/") and tame(path)][:MAX_PROGRAMS]
+    known = [path for path in dict.fromkeys(exes) if path.startswith("/") and tame(path)]
+    asked = known[:MAX_PROGRAMS]
     if not asked:
         return (), ()
+    few = [Unseen("packages of programs", f"only {len(asked)} of {len(known)} were asked for")] * (known != asked)
     found = records(ask, "packages", asked, 200.0, root)
     for kind, way, answers in (("dpkg", by_dpkg, 2), ("rpm", by_rpm, 1), ("apk", by_apk, 0)):
         if of_kind(found, kind):
             if len(of_kind(found, "answered")) < answers:
                 return (), [*unseen(found), Unseen("packages of programs", f"{kind} took too long to answer")]
-            return list(way(found, asked, root)), unseen(found)
+            return list(way(found, asked, root)), [*unseen(found), *few]
     return (), unseen(found) or [Unseen("packages of programs", "this host has no dpkg, rpm or apk")]
 
 

@@ -212,6 +212,19 @@ def test_packages_by_dpkg(ask, host):
     assert "0" * 32 in seen.packages[1].detail
 
 
+def test_packages_of_privileged_programs(ask, host):
+    """A setuid program need not run to be asked about: no package may have brought it."""
+    info = host / "var" / "lib" / "dpkg" / "info"
+    info.mkdir(parents=True)
+    (host / "usr" / "bin").mkdir(parents=True)
+    (info / "x.md5sums").write_text(f"{'0' * 32}  usr/bin/other\n")
+    program = host / "usr" / "bin" / "sysd"
+    program.write_bytes(b"x")
+    program.chmod(0o4755)
+    seen = ssh_look.system(ask, ["privileges", "packages"], 0, [], [], str(host))
+    assert [(row.path, row.verdict) for row in seen.packages] == [(str(program), "unowned")]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount namespace that hides dpkg's records")
 def test_packages_by_rpm(tmp_path):
     """What rpm's query prints, filtered on the host to the programs that were asked for; rpm itself is a stand-in here."""

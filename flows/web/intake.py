@@ -40,12 +40,18 @@ class Taken:
     def told(self, url: str) -> dict[str, Json]:
         """For the sender; `url` is how it reaches the pages."""
         return {
-            "incidents": [_incident(ticket, url) for ticket in dict.fromkeys(self.tickets)],
+            "incidents": [_incident(*pair, url) for pair in self._incidents()],
             "accepted": len(self.tickets),
             "duplicates": sum(ticket.duplicate for ticket in self.tickets),
             "over": [{"record": inert(over.record), "why": inert(over.why)} for over in self.over[:MOST_TOLD]],
             "refused": [fault(error) for error in self.refused[:MOST_TOLD]],
         }
+
+    def _incidents(self) -> list[tuple[Ticket, Ticket]]:
+        """Each incident once, however many alerts of the body are its: the first ticket, which may have opened it, and the last."""
+        last = {ticket.incident: ticket for ticket in self.tickets}
+        first = {ticket.incident: ticket for ticket in reversed(self.tickets)}
+        return [(first[name], last[name]) for name in dict.fromkeys(ticket.incident for ticket in self.tickets)]
 
 
 def fault(error: ConfigError) -> dict[str, Json]:
@@ -86,10 +92,5 @@ def _logged(taken: Taken, name: str) -> Taken:
     return taken
 
 
-def _incident(ticket: Ticket, url: str) -> dict[str, Json]:
-    return {
-        "id": ticket.incident,
-        "url": f"{url}{ticket.path}",
-        "duplicate": ticket.duplicate,
-        "count": ticket.count,
-    }
+def _incident(first: Ticket, last: Ticket, url: str) -> dict[str, Json]:
+    return {"id": first.incident, "url": f"{url}{first.path}", "duplicate": first.duplicate, "count": last.count}

@@ -94,10 +94,18 @@ def page(request: Request, template: str, who: Who | None = None, status: int = 
 
 def message(request: Request, status: int, key: str, who: Who | None = None, **parts: object) -> Response:
     """A plain page that says what was wrong and what to do."""
-    say = words.Speaker(language(request))
+    say, parts = words.Speaker(language(request)), _spoken(language(request), parts)
     return page(
         request, "message.html", who, status, title=say(f"{key}.title", **parts), text=say(f"{key}.text", **parts)
     )
+
+
+def _spoken(reader: str, parts: dict[str, object]) -> dict[str, object]:
+    """Roles, steps and what a run says, in the reader's language."""
+    known, said = words.Speaker(reader).known, phrases.say(reader)
+    groups = {"role": "role", "needs": "role", "step": "step"}
+    told = {name: known(f"{groups[name]}.{part}") or part for name, part in parts.items() if name in groups}
+    return {**parts, **told, **({"seen": said(str(parts["seen"]))} if "seen" in parts else {})}
 
 
 def set_cookie(request: Request, answer: Response, name: str, value: str, seconds: int | None = None) -> None:

@@ -14,5 +14,5 @@ T = TypeVar("T")
 
 def told(value: T, language: str) -> T:
     """The same view in that language."""
-    sentences = {**SENTENCES, Stand: ("do",), Lamp: ("said",)}
+    sentences = {**SENTENCES, Stand: ("why", "do"), Lamp: ("said",)}
     return spoken(value, say(language), sentences, {**PAIRS, Card: ("blast",)})

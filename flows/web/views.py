@@ -18,12 +18,14 @@ PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Where an incident stands: `word` is a key of words.yaml, `step` what it is about, `do` what the run itself says to do."""
+    """Where an incident stands: `word` is a key of words.yaml, `step` what it is about, `why` and `do` what the run itself
+    says of its end there and of what to do."""
 
     word: str
     tone: str
     step: str = ""
     outcome: str = ""
+    why: str = ""
     do: str = ""
 
 
@@ -195,7 +197,7 @@ def _stopped(state: State) -> Stand | None:
     if step is None or step not in state.ends:
         return None if step is None else Stand("stand.pending", "plain", step.value)
     end = state.ends[step]
-    return Stand("stand.stopped", TONES[end.outcome], step.value, end.outcome.value, end.next)
+    return Stand("stand.stopped", TONES[end.outcome], step.value, end.outcome.value, end.summary, end.next)
 
 
 def _over(state: State) -> Stand:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from flows.inbox_nouns import Order
 from flows.orders import NOT_DONE
@@ -13,6 +14,7 @@ from tasks import decide
 from tasks.model import Action, Refused, Step
 from tasks.report_lines import TONES
 from tasks.report_short import shortened
+from tasks.report_times import waits
 from tasks.report_view import View, view
 from tasks.state import Plan, State
 
@@ -35,12 +37,14 @@ _OVERRIDE = re.compile(r"--override ([a-z][a-z-]{0,40})")
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A plan that waits for an answer: what it touches, what it will do, what undoes it. `digest` is what an approval is for."""
+    """A plan that waits for an answer: what it touches, what it will do, what undoes it, and since when it waits. `digest` is what an
+    approval is for."""
 
     step: str
     digest: str
     blast: tuple[tuple[str, str], ...]
     actions: tuple[Action, ...]
+    asked: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,10 @@ def sheet(state: State, name: str, orders: Sequence[Order]) -> Sheet:
     """Gather the page of an incident, however far it came. `name` is its folder's."""
     shown, made, root = view(state, state.records[-1].hash), row(state, name), str(state.host.get("root") or "/")
     answered = {str(o.arguments.get("digest")) for o in orders if o.kind in ("approve", "reject") and not over(o)}
-    cards = tuple(_card(plan, shown) for plan in open_plans(state) if plan.digest not in answered)
+    since = {wait.digest: wait.asked for wait in waits(state.records)}
+    cards = tuple(
+        _card(plan, shown, since.get(plan.digest)) for plan in open_plans(state) if plan.digest not in answered
+    )
     lamps = tuple(_lamp(state, step) for step in Step)
     return Sheet(
         row=made,
@@ -113,9 +120,9 @@ def _short(stand: Stand, root: str) -> Stand:
     return made
 
 
-def _card(plan: Plan, shown: View) -> Card:
+def _card(plan: Plan, shown: View, asked: datetime | None) -> Card:
     blast = dict(shown.plans).get(plan.step, ())
-    return Card(plan.step, plan.digest, tuple(sorted(blast, key=lambda pair: _place(pair[0]))), plan.actions)
+    return Card(plan.step, plan.digest, tuple(sorted(blast, key=lambda pair: _place(pair[0]))), plan.actions, asked)
 
 
 def _place(label: str) -> int:

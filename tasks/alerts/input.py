@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
@@ -62,6 +63,7 @@ def _values(source: str, raw: bytes, line: Line | None) -> Iterator[tuple[dict[s
 
 def _pieces(raw: bytes, line: Line | None) -> list[bytes]:
     """The lines, if each is a record; one value over several lines is as good as one a line, and only the whole decides which it is."""
+    raw = raw.removeprefix(BOM_UTF8)  # a reader may pass over it (RFC 8259, section 8.1), and Windows writes it
     lines = [piece for piece in raw.split(b"\n") if piece.strip()]
     by_line = len(lines) > 1 and (
         _is_json(lines[0]) or (line is not None and not raw.lstrip().startswith((b"{", b"[")))

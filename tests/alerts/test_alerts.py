@@ -106,6 +106,13 @@ def test_a_bad_record_takes_no_other_with_it() -> None:
     assert [fault.tried for fault in batch.faults] == ["read plain record 2", "read the field host of plain record 3"]
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_byte_order_mark_is_passed_over(count: int) -> None:
+    """Windows writes one before its JSON; no alert is lost for it."""
+    raw = "\ufeff".encode() + b"\n".join([line("plain")] * count)
+    assert len(parse("plain", raw, INTERNAL)) == count
+
+
 def test_a_bad_alert_of_a_group_takes_no_other_with_it() -> None:
     """Alertmanager sends many alerts in one body: one fires, one is resolved, one names no host."""
     group = base("alertmanager")

@@ -74,6 +74,13 @@ def test_a_second_delivery_is_a_duplicate(desk: HookDesk) -> None:
     assert (other["id"], other["count"]) == (first["id"], 2)
 
 
+def test_each_incident_is_named_once(desk: HookDesk) -> None:
+    """However many alerts of one body are its own; what its count is after them all."""
+    told = desk.post([alert(id=f"a-{n}") for n in range(5)]).json()
+    assert (told["accepted"], told["duplicates"]) == (5, 4)
+    assert [(i["duplicate"], i["count"]) for i in told["incidents"]] == [(False, 5)]
+
+
 def test_one_alert_that_cannot_be_taken_loses_no_other(desk: HookDesk) -> None:
     """A batch with an unknown host, a missing field and a torn line: the good ones are stored, the others are named."""
     lines = [

@@ -165,6 +165,18 @@ def test_in_chinese(reader: Reader) -> None:
     assert reader.get("/language/xx").status_code == 404
 
 
+def test_a_no_is_chinese_too(reader: Reader) -> None:
+    """Roles and steps within it have their Chinese names."""
+    reader.log_in("vera").get("/language/zh")
+    said = reader.send("/incidents", "/incidents/waiting/approve", step="cleanup", digest=DIGEST)
+    assert said.status_code == 403
+    assert "您是 查看者，此操作需要 审批人。" in said.text
+    other = Reader(reader.app).log_in("ada")
+    other.get("/language/zh")
+    said = other.send("/incidents", "/incidents/waiting/approve", step="cleanup", digest="0" * 64)
+    assert "清除 的方案已变更" in said.text
+
+
 @pytest.mark.parametrize(
     "path", ["/incidents", "/incidents/evil", "/search?q=kworkerd", "/search?q=%3Cscript", "/compare?id=evil&id=whole"]
 )

@@ -58,6 +58,14 @@ def test_contained_is_said_only_of_what_is_proved(state: Callable[[str], State])
             assert row.stand.word not in ("stand.clean", "stand.contained"), name
 
 
+def test_where_it_stopped_says_why_and_since_when_it_waits(state: Callable[[str], State]) -> None:
+    """Whoever opens the page at night reads what the step said of its end, and how long a question has been waiting."""
+    assert views.stand(state("refused")).why == "refused by the guard own-path: 203.0.113.66 is the runner's DNS server"
+    waiting = state("waiting")
+    (asked,) = [r.time for r in waiting.records if r.kind == "approval.asked"]
+    assert [card.asked for card in sheet(waiting, "x", ()).cards] == [asked]
+
+
 def test_an_answer_on_its_way_takes_its_card_away(state: Callable[[str], State]) -> None:
     """While an order with that plan's digest waits, nobody is asked a second time; when it failed, they are."""
     found = state("waiting")

@@ -136,10 +136,14 @@ def drivers() -> Iterator[Row]:
 def registry() -> Iterator[Row]:
     """What the values say on a clean machine."""
     nt, control = "HKLM\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion", "HKLM\\SYSTEM\\CurrentControlSet\\Control"
-    run = "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run"
+    run, setup = (
+        "SOFTWARE\\Microsoft\\Windows\\CurrentVersion\\Run",
+        "HKLM\\SOFTWARE\\Microsoft\\Active Setup\\Installed Components",
+    )
     rows = (
         ("winlogon", f"{nt}\\Winlogon", "Shell", "explorer.exe", "REG_SZ"),
         ("winlogon", f"{nt}\\Winlogon", "Userinit", f"{S32}userinit.exe,", "REG_SZ"),
+        ("winlogon", f"{nt}\\Winlogon", "VmApplet", "SystemPropertiesPerformance.exe /pagefile", "REG_SZ"),
         ("appinit", f"{nt}\\Windows", "AppInit_DLLs", "", "REG_SZ"),
         ("lsa", f"{control}\\Lsa", "Authentication Packages", "msv1_0", "REG_MULTI_SZ"),
         ("lsa", f"{control}\\Lsa", "Notification Packages", "rassfm scecli", "REG_MULTI_SZ"),
@@ -147,10 +151,31 @@ def registry() -> Iterator[Row]:
         ("boot_execute", f"{control}\\Session Manager", "BootExecute", "autocheck autochk *", "REG_MULTI_SZ"),
         ("print_monitor", f"{control}\\Print\\Monitors\\Local Port", "Driver", "localspl.dll", "REG_SZ"),
         ("print_monitor", f"{control}\\Print\\Monitors\\Standard TCP/IP Port", "Driver", "tcpmon.dll", "REG_SZ"),
+        (
+            "active_setup",
+            f"{setup}\\{{2C7339CF-2B09-4501-B3F3-F3508C9228ED}}",
+            "StubPath",
+            f"{S32}regsvr32.exe /s /n /i:/UserInstall {S32}themeui.dll",
+            "REG_EXPAND_SZ",
+        ),
+        ("active_setup", f"{setup}\\{{89820200-ECBD-11cf-8B85-00AA005B4340}}", "StubPath", "U", "REG_SZ"),
+        (
+            "active_setup",
+            f"{setup}\\{{89B4C1CD-B018-4511-B0A1-5476DBF70820}}",
+            "StubPath",
+            f"{S32}Rundll32.exe {S32}mscories.dll,Install",
+            "REG_SZ",
+        ),
         ("run", f"HKLM\\{run}", "SecurityHealth", f"{S32}SecurityHealthSystray.exe", "REG_EXPAND_SZ"),
     )
     for kind, key, name, data, type_ in rows:
         yield {"kind": kind, "key": key, "name": name, "data": data, "type": type_}
+    for name, data in (
+        ("Shell", "explorer.exe"),
+        ("Userinit", "userinit.exe,"),
+        ("VmApplet", "SystemPropertiesPerformance.exe /pagefile"),
+    ):
+        yield {"kind": "winlogon", "key": f"{nt}\\Winlogon", "name": name, "data": data, "view": 32}
     yield {
         "kind": "run", "key": f"HKU\\S-1-5-21-1-2-3-1001\\{run}", "name": "Teams", "user": "S-1-5-21-1-2-3-1001",
         "data": '"C:\\Users\\ada\\AppData\\Local\\Microsoft\\Teams\\current\\Teams.exe" --process-start-args',

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 _RULE = re.compile(r"^=+(?: =+)+\s*$")
 
@@ -18,14 +19,18 @@ def width(char: str) -> int:
 
 def cut(line: str, spans: list[tuple[int, int]]) -> list[str]:
     """The line's cells at those spans of console columns, without the blanks around; the last one reaches to the line's end."""
+    return [cell.strip() for cell in _pieces(line, spans, width)]
+
+
+def _pieces(line: str, spans: list[tuple[int, int]], takes: Callable[[str], int]) -> list[str]:
     cells = [""] * len(spans)
     column = 0
     for char in line:
         for number, (begin, end) in enumerate(spans):
             if begin <= column < end or (number == len(spans) - 1 and column >= begin):
                 cells[number] += char
-        column += width(char)
-    return [cell.strip() for cell in cells]
+        column += takes(char)
+    return cells
 
 
 def ruled(lines: list[str]) -> Iterator[list[str]]:
@@ -41,7 +46,10 @@ def ruled(lines: list[str]) -> Iterator[list[str]]:
 
 
 def headed(lines: list[str], names: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    """The rows below a header of those English names, each column as wide as its header, as wmic prints it."""
+    """The rows below a header of those English names, each column as wide as its header, as wmic prints it.
+
+    Its columns are padded by cells on a console's screen and by characters in a file: whichever begins and ends each cell at a blank.
+    """
     spans: list[tuple[int, int]] = []
     header: list[str] = []
     for line in lines:
@@ -52,4 +60,12 @@ def headed(lines: list[str], names: tuple[str, ...]) -> Iterator[dict[str, str]]
         elif not line.strip():
             continue
         elif spans:
-            yield dict(zip(header, cut(line, spans), strict=True))
+            ways = [_pieces(line, spans, takes) for takes in (width, lambda _: 1)]
+            cells = next(filter(_left, ways), ways[0])
+            yield dict(zip(header, map(str.strip, cells), strict=True))
+
+
+def _left(cells: list[str]) -> bool:
+    """Does each cell begin at its column, with a blank before it?"""
+    starts = all(not cell.strip() or not cell[0].isspace() for cell in cells)
+    return starts and all(not cell or cell[-1].isspace() for cell, after in pairwise(cells) if after.strip())

@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from tasks.facts import Connection, Process
 from tasks.model import ConfigError, parse_address
@@ -18,6 +19,7 @@ from tasks.windows.columns import headed, ruled
 
 MAX_BYTES = 16 << 20
 _ROW = re.compile(r"^\s*(TCP|UDP)\s+(\S+):(\d+)\s+(\S+):(\d+|\*)(?:\s+([^\d\s]\S*))?(?:\s+(\d+))?\s*$", re.IGNORECASE)
+_CIM = re.compile(r"^(\d{14})\.\d{6}([+-]\d{3})$")
 _IMAGE = re.compile(r"^\s*\[([^\]]+)\]\s*$")
 # netstat's states by RFC 9293's names; a localised one falls back to what the row itself shows.
 _STATES = {
@@ -192,17 +194,27 @@ def _process(row: dict[str, str]) -> Iterator[Process]:
     yield Process(
         int(pid),
         int(parent) if parent.isdigit() else 0,
-        0.0,
+        _moment(row.get("CreationDate", "")),
         name.strip(),
         exe=row.get("ExecutablePath", "").strip(),
         cmdline=(command,) if command else (),
     )
 
 
+def _moment(said: str) -> float:
+    """WMI's own spelling of a time (CIM_DATETIME, minutes east of Greenwich at its end) in seconds since the epoch; 0.0 for none."""
+    match = _CIM.match(said.strip())
+    try:
+        begun = datetime.strptime(match[1] + "+0000", "%Y%m%d%H%M%S%z") if match else None
+    except ValueError:
+        return 0.0
+    return begun.timestamp() - 60 * int(match[2]) if begun and match else 0.0
+
+
 def _merged(found: list[Process]) -> Iterator[Process]:
-    """One process a pid: each tool adds what it knows."""
+    """One process a pid: each tool adds what it knows. Pid 0 is none: it would be the parent of all whose parent is unknown."""
     known: dict[int, Process] = {}
-    for process in found:
+    for process in (p for p in found if p.pid):
         old = known.get(process.pid)
         known[process.pid] = process if old is None else _richer(old, process)
     yield from known.values()
@@ -212,6 +224,7 @@ def _richer(old: Process, new: Process) -> Process:
     return replace(
         old,
         ppid=new.ppid or old.ppid,
+        created=new.created or old.created,
         name=new.name or old.name,
         exe=new.exe or old.exe,
         cmdline=new.cmdline or old.cmdline,

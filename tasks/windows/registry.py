@@ -34,8 +34,8 @@ _WINLOGON = {
     "taskman": (),
     "system": (),
     "vmapplet": (
-        "systempropertiesperformance.exe /pagefile",
-        r"c:\windows\system32\systempropertiesperformance.exe /pagefile",
+        r"systempropertiesperformance.exe \pagefile",  # as `plain` spells the switch
+        r"c:\windows\system32\systempropertiesperformance.exe \pagefile",
     ),
 }
 # Packages that Windows itself registers (learn.microsoft.com, Credentials Protection and Management).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.model import ConfigError
-from tasks.windows.columns import cut
+from tasks.windows.columns import cut, width
 from tasks.windows.pasted import decoded, read
 from tests.cli.house import say
 
@@ -54,10 +55,48 @@ def test_english_with_the_programs_of_netstat_b_and_wmics_table() -> None:
 def test_commas_in_wmics_csv_belong_to_the_command() -> None:
     """wmic quotes nothing."""
     found = read((FOLDER / "wmic.csv").read_bytes(), 0.0)
-    assert [(p.pid, p.exe, p.cmdline) for p in found.processes] == [
-        (77, r"C:\a\b.exe", (r"C:\a\b.exe -x 1,2",)),
-        (0, "", ()),
+    assert [(p.pid, p.exe, p.cmdline) for p in found.processes] == [(77, r"C:\a\b.exe", (r"C:\a\b.exe -x 1,2",))]
+
+
+@pytest.mark.parametrize("takes", [width, lambda _: 1])
+def test_wmics_table_is_padded_by_cells_or_by_characters(takes: Callable[[str], int]) -> None:
+    """A screen and a file differ where a path is Chinese; the columns behind it are read in both."""
+    path = r"C:\Users\管理员\AppData\更新\svchost.exe"
+    rows = [("CommandLine", "ExecutablePath", "Name", "ParentProcessId", "ProcessId")]
+    rows += [(r"C:\Windows\explorer.exe /longer than all the others", "", "explorer.exe", "2900", "3000")]
+    rows += [(f'"{path}" -q', path, "svchost.exe", "3000", "4712")]
+    widths = [max(sum(map(takes, cell)) for cell in column) + 2 for column in zip(*rows, strict=True)]
+    lines = ["".join(c + " " * (w - sum(map(takes, c))) for c, w in zip(row, widths, strict=True)) for row in rows]
+    found = read("\r\n".join(lines).encode("utf-16"), 0.0)
+    assert [(p.pid, p.ppid, p.name, p.exe) for p in found.processes] == [
+        (3000, 2900, "explorer.exe", ""),
+        (4712, 3000, "svchost.exe", path),
     ]
+
+
+def test_who_has_no_known_parent_has_none() -> None:
+    """tasklist tells no parent; the System Idle Process at its head, whose pid is 0, is nobody's."""
+    rule = "========================= ========"
+    rows = (
+        "System Idle Process              0",
+        "smss.exe                       300",
+        "svchost.exe                    892",
+    )
+    found = read("\n".join((rule + " ====", *(f"{row} Con" for row in rows))).encode(), 0.0)
+    assert [p.pid for p in found.processes] == [300, 892]
+
+
+def test_wmic_tells_when_a_process_began() -> None:
+    """In the host's own time, with its distance in minutes: a parent that is younger than its child was another process."""
+    rows = (
+        ("500", "400", "20261125100000.250000+480"),
+        ("400", "4", "20261125020001.000000+000"),
+        ("7", "4", "20261399000000.000000+000"),
+    )
+    text = "\n\n".join(
+        f"CreationDate={at}\nName=x.exe\nParentProcessId={parent}\nProcessId={pid}" for pid, parent, at in rows
+    )
+    assert [p.created for p in read(text.encode(), 0.0).processes] == [1795572000.0, 1795572001.0, 0.0]
 
 
 def test_columns_are_cells_of_a_console() -> None:

@@ -7,23 +7,18 @@ this process's children, for as long as it lives. For a work pool instead, see p
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import copy
 import os
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from rich.console import Console
 
-from flows import server as prefect_server
 from flows.console import line
+from flows.server import answering
 from tasks import site as sites
-from tasks.model import TargetError
 from tasks.settings import Site
 
 NAME = "respond"
@@ -41,39 +36,11 @@ def run(folder: Path, reports: Path, out: Console) -> int:
     site = sites.load(folder)
     os.environ |= {"HEMOSTAT_SITE": str(folder), "HEMOSTAT_REPORTS": str(reports)}
     home, foreign = folder / ".hemostat" / "prefect", os.environ.get("PREFECT_API_URL")
-    with reachable(home) as server, contextlib.suppress(KeyboardInterrupt):
+    with answering(home) as server, contextlib.suppress(KeyboardInterrupt):
         if not foreign:
             out.print(line(f"Prefect's pages ask for the line in {server.password_file}; who has it may start runs"))
         asyncio.run(_serve(site, server.ui, out))
     return 0
-
-
-@contextlib.contextmanager
-def reachable(home: Path) -> Iterator[prefect_server.Server]:
-    """The Prefect server to use: PREFECT_API_URL's, that of a running `hemostat serve` or `ui`, else one of our own.
-
-    Raises:
-        TargetError: it does not answer.
-    """
-    running = "" if os.environ.get("PREFECT_API_URL") else _running(home)
-    if running:
-        os.environ.update(prefect_server.settings(home, running))
-    with prefect_server.running(home) as server:
-        if not server.wait():
-            raise TargetError("reach Prefect", f"{server.url} did not answer in time", f"see {home / 'server.log'}")
-        yield server
-
-
-def _running(home: Path) -> str:
-    """The API of this site's server, if one runs: it answers at its address, and to our password."""
-    try:
-        url, password = (home / "url").read_text(), (home / "auth").read_text()
-        ask = urllib.request.Request(f"{url}/admin/version")  # noqa: S310 - our own file, http on loopback
-        ask.add_header("Authorization", "Basic " + base64.b64encode(password.encode()).decode())
-        with urllib.request.urlopen(ask, timeout=2) as answer:  # noqa: S310 - the same
-            return url if answer.status == 200 else ""
-    except (OSError, ValueError, urllib.error.URLError):
-        return ""
 
 
 async def _serve(site: Site, pages: str, out: Console) -> None:

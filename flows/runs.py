@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,8 @@ from tasks.undo import Undone
 
 # Seconds to wait after the run for a Prefect that is still starting, so that its pages show the run.
 PATIENCE = 45.0
+# Seconds between two looks at a server whose pages are kept up.
+LOOK = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +100,22 @@ def code(folder: Path) -> int:
 
 
 def serve_pages(site: Path, out: Console) -> None:
-    """Start the site's Prefect server, say where its pages are, and wait for Ctrl-C."""
-    with prefect_server.running(site / ".hemostat" / "prefect") as server:
-        if not server.wait():
-            raise TargetError(
-                "start Prefect", "it did not answer in time", f"see {site / '.hemostat' / 'prefect' / 'server.log'}"
-            )
+    """Keep the site's Prefect server up, or show the one that runs, and say where its pages are, until Ctrl-C or its end.
+
+    Raises:
+        TargetError: it does not answer, or has ended.
+    """
+    home = site / ".hemostat" / "prefect"
+    with prefect_server.answering(home) as server:
         out.print(line(f"Prefect's pages: {server.ui}", "bold"))
         if not server.foreign:
             out.print(line(f"they ask for the line in {server.password_file}"))
         with contextlib.suppress(KeyboardInterrupt):
-            signal.pause()
+            while server.alive:
+                time.sleep(LOOK)
+            raise TargetError(
+                f"keep up {server.ui}", "the server has ended", f"see {home / 'server.log'}; start it again"
+            )
 
 
 def decide(folder: Path, redo: Step | None, skip: Step | None, reason: str, overrides: Sequence[str]) -> None:

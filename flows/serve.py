@@ -83,7 +83,7 @@ def run(asked: Asked, out: Console) -> int:
 def _serve(asked: Asked, serve: Serve, listener: socket.socket, out: Console) -> int:
     home = asked.folder / ".hemostat"
     _folder(asked.reports)
-    server = Server(home / "prefect") if asked.prefect else None
+    server = Server(home / "prefect", lasts=True) if asked.prefect else None
     inbox = Inbox(home / "inbox.db", serve.duplicate_hours)
     worker = Worker(asked.folder, asked.reports, inbox, server)
     keeper = Keeper(inbox, Expiry(asked.reports, inbox.part), server)

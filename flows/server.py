@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import secrets
 import signal
@@ -17,21 +18,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.case import write_once
+from tasks.model import TargetError
+from tasks.transports.local_proc import ended, stat_fields
 
 PORT = 4217
+PROC = Path("/proc")
 STARTS_WITHIN = 60.0
 _PR_SET_PDEATHSIG = 1  # prctl(2): the child gets this signal when its parent dies, so no server is left behind
 
 
 class Server:
-    """One Prefect server for one site. An already running one (PREFECT_API_URL) is used and never stopped.
+    """One Prefect server for one site. An already running one (PREFECT_API_URL's, or the site's own) is used and never stopped.
 
     Args:
         home: where Prefect keeps its database; the password file in it is readable by the owner alone.
+        lasts: its command runs until a person ends it, so that other commands of the site may use the server meanwhile.
     """
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, home: Path, lasts: bool = False) -> None:
+        self._home, self._lasts = home, lasts
         self._process: subprocess.Popen[bytes] | None = None
         self._before: dict[str, str | None] = {}
         self._claim: socket.socket | None = None
@@ -49,21 +54,24 @@ class Server:
         return self.url.removesuffix("/api")
 
     def start(self) -> None:
-        """Start the child and return at once: nothing waits for it. Its settings go into this process's environment too."""
+        """Start the child, if none of this site runs, and return at once: nothing waits for it.
+
+        Its settings go into this process's environment too.
+        """
         if self.foreign:
             return
-        port = self._port()
-        self.url = f"http://127.0.0.1:{port}/api"
+        running = recorded(self._home)
+        self.url = running or f"http://127.0.0.1:{self._port()}/api"
         ours = settings(self._home, self.url)
         self._before = {name: os.environ.get(name) for name in ours}
         os.environ.update(ours)
-        write_once(self._home / "url", self.url.encode())
-        self._spawn(port)
+        if not running:
+            self._spawn()
 
     def revive(self) -> None:
-        """Start a child that has died again, at the same address: a client that is already set up finds it there."""
-        if not self.foreign and not self.alive:
-            self._spawn(int(self.ui.rpartition(":")[2]))
+        """Start a server that has died again, at the same address: a client that is already set up finds it there."""
+        if not self.alive:
+            self._spawn()
 
     def _port(self) -> int:
         """PORT, if it is free and no other hemostat has chosen it, else any: between the choice and the child's listening lie seconds.
@@ -79,17 +87,20 @@ class Server:
         self._claim = claim
         return _free_port(PORT, 0)
 
-    def _spawn(self, port: int) -> None:
+    def _spawn(self) -> None:
+        port = self.ui.rpartition(":")[2]
         log = (self._home / "server.log").open("ab")
         with log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and constant words
-                [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+                [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", port],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )
+        if self._lasts:
+            record(self._home, self.url, self._process.pid)
 
     def ready(self) -> bool:
         """Does it answer now? Takes at most half a second. A dead child's port may be another's, so only a living one is asked."""
@@ -112,10 +123,12 @@ class Server:
 
     @property
     def alive(self) -> bool:
-        return bool(self.foreign) or (self._process is not None and self._process.poll() is None)
+        """Does its process live? Of a foreign one that is not known."""
+        ours = self._process is not None and self._process.poll() is None
+        return bool(self.foreign) or ours or recorded(self._home) == self.url
 
     def stop(self) -> None:
-        """End our own child, by its process group, and take our settings out of the environment; a foreign server is left alone."""
+        """End our own child, by its process group, and take our settings out of the environment; another's is left alone."""
         for name, value in self._before.items():
             os.environ.pop(name, None)
             if value is not None:
@@ -133,14 +146,48 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(home: Path) -> Iterator[Server]:
+def running(home: Path, lasts: bool = False) -> Iterator[Server]:
     """A server for one `with` block, started but not waited for."""
-    server = Server(home)
+    server = Server(home, lasts)
     server.start()
     try:
         yield server
     finally:
         server.stop()
+
+
+@contextlib.contextmanager
+def answering(home: Path) -> Iterator[Server]:
+    """One for a command that lasts and is nothing without it.
+
+    Raises:
+        TargetError: it does not answer.
+    """
+    with running(home, lasts=True) as server:
+        if not server.wait():
+            raise TargetError("reach Prefect", f"{server.url} did not answer in time", f"see {home / 'server.log'}")
+        yield server
+
+
+def record(home: Path, url: str, pid: int) -> None:
+    """Tell the site's other commands of the server that has this process id. The folder is the owner's alone."""
+    write_once(home / "server.json", json.dumps({"url": url, "pid": pid, "mark": _mark(pid)}).encode())
+
+
+def recorded(home: Path) -> str | None:
+    """The API of the server that a command of this site keeps up; None unless its very process lives, and so does its parent."""
+    try:
+        told = json.loads((home / "server.json").read_bytes())
+        lives = _mark(told["pid"]) == told["mark"] and not ended(PROC, told["pid"])
+        return str(told["url"]) if lives else None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _mark(pid: int) -> str:
+    """Its start and its parent, from proc_pid_stat(5): a pid may be another's by now, and one whose command was killed is ending."""
+    fields = stat_fields(PROC, pid)
+    return f"{fields[19]} {fields[1]}"
 
 
 def settings(home: Path, url: str) -> dict[str, str]:

@@ -22,8 +22,7 @@ def prefect_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prefect_server(prefect_site: Path) -> Iterator[tuple[Server, dict[str, str]]]:
     """The running server and the environment that leads to it; its first start takes about ten seconds."""
     before = dict(os.environ)
-    with server.running(prefect_site / ".hemostat" / "prefect") as running:
-        assert running.wait(), "the Prefect server did not come up; see server.log in its folder"
+    with server.answering(prefect_site / ".hemostat" / "prefect") as running:
         ways = {name: value for name, value in os.environ.items() if before.get(name) != value}
         _restore(before)
         yield running, ways
@@ -35,7 +34,7 @@ def prefect(prefect_server: tuple[Server, dict[str, str]]) -> Iterator[Server]:
     """The server, with its environment for the tests of one file and no others."""
     running, ways = prefect_server
     if not running.alive:  # another file's test has killed it
-        running._spawn(int(running.url.split(":")[2].split("/")[0]))
+        running.revive()
         assert running.wait(), "the Prefect server did not come up again"
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ways.items():

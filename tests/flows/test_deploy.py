@@ -14,7 +14,6 @@ from uuid import UUID
 
 import pytest
 
-from flows import deploy
 from flows.launch import Launch, carry_on
 from flows.server import Server
 from lab.range import Range
@@ -188,15 +187,6 @@ def test_a_run_that_is_executed_again_opens_no_second_incident(
     assert len(house.incidents) == before + 1
     state = load_state(house.incidents[-1])
     assert all(state.attempts[step] == 1 for step in Step if state.done(step)), "a finished step was executed twice"
-
-
-def test_the_server_of_a_running_serve_is_found(prefect: Server, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its address and password in the site's folder; one that is gone, or of another, is not."""
-    home = house.folder / ".hemostat" / "prefect"
-    assert deploy._running(home) == prefect.url
-    assert deploy._running(house.folder / "nowhere") == ""
-    (home / "url").write_text("http://127.0.0.1:9/api")
-    assert deploy._running(home) == ""
 
 
 def test_prefect_yaml_registers_the_same_form(prefect: Server, tmp_path: Path) -> None:

@@ -70,3 +70,21 @@ def test_a_dead_childs_port_is_not_asked(tmp_path: Path) -> None:
     made = Server(tmp_path)
     made.url = "http://127.0.0.1:9/api"
     assert not made.ready() and not made.alive
+
+
+def test_a_second_command_uses_the_sites_server_and_never_ends_it(tmp_path: Path) -> None:
+    """Only that very process counts: not another one that has its id, nor one that has ended. Then an own one would be started."""
+    url = "http://127.0.0.1:9/api"
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as child:
+        server.record(tmp_path, url, child.pid)
+        with server.running(tmp_path) as second:
+            assert (second.url, os.environ["PREFECT_API_URL"], second.alive) == (url, url, True)
+            assert os.environ["PREFECT_API_AUTH_STRING"] == second.password_file.read_text()
+        assert "PREFECT_API_URL" not in os.environ
+        assert child.poll() is None, "the second command ended the first one's server"
+        kept = tmp_path / "server.json"
+        kept.write_text(kept.read_text().replace(str(child.pid), str(os.getpid())))
+        assert server.recorded(tmp_path) is None
+        server.record(tmp_path, url, child.pid)
+        child.kill()
+    assert not second.alive and server.recorded(tmp_path) is None

@@ -99,10 +99,15 @@ def _copy(case: Case, item: Item, missed: list[str]) -> None:
     except Unreachable:
         raise
     except HemostatError as error:
-        missed.append(f"{item.what}: {error.seen or error}")
+        missed.append(f"{_named(item)}: {error.seen or error}")
         case.record("note", about="collect", text=f"not copied: {item.what} from {inert(item.source)}: {error}")
         return
     case.record("evidence", evidence=_custody(case, item, target, fetched))
+
+
+def _named(item: Item) -> str:
+    """Which one it is: a process is told by its number, any other thing by where it lies."""
+    return item.what if " of process " in item.what else f"{item.what} {inert(item.source, 200)}"
 
 
 def _fetch(target: Path, item: Item, limit: int) -> Fetched:

@@ -39,7 +39,7 @@ class Wire:
 
     def __init__(self, transport: paramiko.Transport, command: str, where: str, deadline: float) -> None:
         self.where, self.errors, self._transport = where, bytearray(), transport
-        self.mark = b""
+        self.mark, self._before = b"", bytearray()
         with self._bounded(deadline), broken(where):
             self.channel = transport.open_session(timeout=self._left(deadline))
             self.channel.exec_command(command)
@@ -71,13 +71,20 @@ class Wire:
             self.channel.shutdown_write()
 
     def read(self, deadline: float) -> bytes:
-        """The next bytes of standard output, empty at its end; what comes on standard error meanwhile is kept aside.
+        """The next bytes of standard output after `mark`, empty at its end; what comes on standard error meanwhile is kept aside.
 
         Raises:
             Late: nothing came until the deadline.
             TargetError: standard error is flooded.
             Unreachable: the connection broke.
         """
+        part = self._part(deadline)
+        while part and self.mark not in self._before:
+            self._before = self._before[-len(self.mark) :] + part
+            part = self._before.partition(self.mark)[2] or self._part(deadline)
+        return bytes(part)
+
+    def _part(self, deadline: float) -> bytes:
         while not self.ready(deadline):
             pass
         with broken(self.where):

@@ -159,7 +159,9 @@ def liar(body, end=b"0", errors=b""):
             script += channel.recv(65536)
         rest = script[match.end() :]
         if match[1] == b"obey_once":
-            channel.sendall(body)
+            while b"\n" not in rest:
+                rest += channel.recv(65536)
+            channel.sendall(rest.split(b" ")[0] + b"\n" + body)
             channel.sendall_stderr(errors)
             channel.send_exit_status(0)
             return

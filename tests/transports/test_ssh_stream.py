@@ -357,13 +357,13 @@ def test_a_file_that_is_exchanged_at_the_last_moment(servers, tmp_path):
     assert not list((tmp_path / "vault").iterdir())
 
 
-NOISE = """echo welcome; echo be careful >&2; export LD_PRELOAD=/nonexistent.so PATH=/nonexistent ENV={folder}/env
+NOISE = """echo hemostat is ready; echo welcome; echo be careful >&2; export LD_PRELOAD=/nonexistent.so PATH=/nonexistent ENV={folder}/env
 sha256sum() {{ echo 0; }}; export -f sha256sum
 """
 
 
 def test_what_a_login_says_is_no_answer(servers, tmp_path):
-    """A start file that talks, breaks PATH and preloads what is not there: every verb works, and none takes that for its own words."""
+    """A start file that talks as we do, breaks PATH and preloads what is not there: every verb works, and none is misled."""
     (tmp_path / "bashrc").write_text(NOISE.format(folder=tmp_path))
     (tmp_path / "env").write_text("echo from ENV\n")
     folder = servers("dash").folder.parent / "talks"

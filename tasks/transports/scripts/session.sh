@@ -62,7 +62,8 @@ obey_once() {
         set -- "$@" "$line"
         count=$((count - 1))
     done
-    echo "$nonce" >&2 # what the login said on standard error ends here
+    echo "$nonce" # what the login said ends here, on both ways
+    echo "$nonce" >&2
     "verb_$verb" "$@"
 }
 

@@ -172,7 +172,7 @@ def _beacon(entry: Entry, files: dict[str, Signed], snapshot: Snapshot, context:
     """Names the beacon's own file, or the library that its shared host runs; Windows' own programs are everyone's."""
     for process in context.beacons(snapshot):
         texts = (*entry.texts, *entry.files)
-        hit = next((p for p in own(process) if p and any(mentions(text, p) for text in texts)), "")
+        hit = next((p for p in own(process, snapshot.windows) if p and any(mentions(text, p) for text in texts)), "")
         serves = entry.kind == "service" and entry.facts["pid"] == process.pid
         if hit or (serves and not _windows_own(entry, files)):
             words = f"starts {inert(hit or entry.where, 200)}, the program of process {process.pid}, {context.guilt(process)}"

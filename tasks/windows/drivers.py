@@ -33,7 +33,12 @@ def _signs(driver: Driver, file: Signed | None) -> Iterator[tuple[str, Sign]]:
     # Crash-dump copies of storage drivers are loaded under a name of their own and registered nowhere (Windows Internals, part 2).
     if driver.running and not driver.registered and not base(driver.path).startswith(("dump_", "hiber_")):
         yield "unregistered", Sign("runs in the kernel, but no service registers it", 80, "T1014")
-    if driver.path and not plain(driver.path).startswith(_HOMES):
+    # Microsoft's own Sysmon puts its driver straight into Windows' folder.
+    if (
+        driver.path
+        and not plain(driver.path).startswith(_HOMES)
+        and not (places.system(driver.path) and places.trusted(file))
+    ):
         yield (
             "place",
             Sign(f"stands at {inert(driver.path, 200)}, where no installation puts a driver", 65, "T1543.003"),

@@ -67,7 +67,9 @@ def _seen(event: Event, snapshot: Snapshot, context: Context) -> Iterator[Seen]:
             "event.new", Sign("was made within ten minutes of the beacon's start", 55, _NEW[event.id]), _name(fields)
         )
     for process in context.beacons(snapshot):
-        if hit := next((path for path in own(process) if any(mentions(text, path) for text in texts)), ""):
+        if hit := next(
+            (path for path in own(process, snapshot.windows) if any(mentions(text, path) for text in texts)), ""
+        ):
             yield Seen(
                 "event.beacon",
                 Sign(f"names {inert(hit, 200)}, the program of process {process.pid}", 60, "T1204"),

@@ -6,18 +6,20 @@ from collections.abc import Iterator
 
 from tasks.collectors.context import Context
 from tasks.facts import FileSeen, Process, Snapshot
+from tasks.facts_windows import Windows
 from tasks.signs import Sign
 from tasks.windows import places
 from tasks.windows.paths import plain, started
-from tasks.windows.processes import signed
+from tasks.windows.processes import sideloaded, signed
 
 _PROGRAMS = (".exe", ".dll", ".sys", ".scr", ".com", ".cpl", ".pif", ".ocx")
 _SCRIPTS = (".ps1", ".vbs", ".vbe", ".js", ".jse", ".wsf", ".hta", ".bat", ".cmd", ".lnk")
 
 
-def own(process: Process) -> list[str]:
-    """The files that make this process what it is: what Windows' own hosts were given to run, else its executable."""
-    named = started(" ".join(process.cmdline))
+def own(process: Process, windows: Windows | None) -> list[str]:
+    """The files that make this process what it is: what Windows' own hosts were given to run, else its executable; what it side-loaded."""
+    loaded = [path for path, _ in sideloaded(process, windows)] if windows else []
+    named = [*started(" ".join(process.cmdline)), *loaded]
     theirs = [path for path in named if not places.system(path)]
     return theirs if places.system(process.exe) else [process.exe, *theirs]
 
@@ -27,7 +29,7 @@ def reasons(file: FileSeen, snapshot: Snapshot, context: Context) -> Iterator[tu
     if snapshot.windows is None:
         return
     for process in context.beacons(snapshot):
-        if plain(file.path) in {plain(path) for path in own(process)}:
+        if plain(file.path) in {plain(path) for path in own(process, snapshot.windows)}:
             words = f"is the program of process {process.pid}, {context.guilt(process)}"
             yield "file.beacon", Sign(words, 90, "T1105")
         elif file.sha256 and file.sha256 == process.sha256 and not places.system(process.exe):

@@ -20,6 +20,7 @@ _VARIABLES = {
     "comspec": r"c:\windows\system32\cmd.exe",
 }
 _VARIABLE = re.compile(r"%([^%]+)%")
+_ANY_VARIABLE = re.compile(r"%([^%]+)%|\$env:(\w+)", re.IGNORECASE)
 _PROGRAM = re.compile(
     r"\.(?:exe|com|dll|sys|scr|cpl|ocx|bat|cmd|ps1|vbs|vbe|js|jse|wsf|hta|msi|pif|jar|py)\b", re.IGNORECASE
 )
@@ -80,12 +81,37 @@ def _named(text: str) -> Iterator[str]:
             yield match[0][: ends[0].end()].strip()
 
 
+_HOME = r"c:\\(?:users\\[^\\]+|windows\\system32\\config\\systemprofile)"
+_OF_USERS = tuple(
+    (re.compile(rf"{folder}(?=\\)"), variables)
+    for folder, variables in (
+        (_HOME, ("userprofile", "homedrive%%homepath")),
+        (rf"{_HOME}\\appdata\\roaming", ("appdata",)),
+        (rf"{_HOME}\\appdata\\local", ("localappdata",)),
+        (rf"{_HOME}\\appdata\\local\\temp", ("temp", "tmp")),
+        (r"c:\\windows\\temp", ("temp", "tmp")),
+    )
+)
+
+
 def mentions(text: str, path: str) -> bool:
     """Does the text name this very file, whatever the case, and not a longer name that contains it?"""
-    wanted = plain(path)
-    if not wanted:
-        return False
     where = plain_text(text)
+    return any(_stands(where, wanted) for wanted in _spellings(plain(path)))
+
+
+def _spellings(path: str) -> Iterator[str]:
+    """How a text may name that file: as it is, or by a variable of the user whose it is (the machine's are in place already)."""
+    if path:
+        yield path
+    for home, variables in _OF_USERS:
+        if match := home.match(path):
+            yield from (
+                sign + path[match.end() :] for variable in variables for sign in (f"%{variable}%", f"$env:{variable}")
+            )
+
+
+def _stands(where: str, wanted: str) -> bool:
     at = where.find(wanted)
     while at >= 0:
         after = where[at + len(wanted) : at + len(wanted) + 1]
@@ -98,7 +124,7 @@ def mentions(text: str, path: str) -> bool:
 
 def plain_text(text: str) -> str:
     """A command line or script in the spelling of `plain`, words and quotes kept."""
-    return _VARIABLE.sub(lambda m: _VARIABLES.get(m[1].lower(), m[0]), text.replace("/", "\\")).lower()
+    return _ANY_VARIABLE.sub(lambda m: _VARIABLES.get((m[1] or m[2]).lower(), m[0]), text.replace("/", "\\")).lower()
 
 
 def unquoted(command: str) -> bool:

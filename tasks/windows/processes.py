@@ -54,6 +54,7 @@ _SHELLS = frozenset(
         "certutil.exe",
     }
 )
+_BAD = ("NotSigned", "HashMismatch", "NotTrusted", "UnknownError")
 
 
 def signed(windows: Windows) -> dict[str, Signed]:
@@ -72,6 +73,7 @@ def suspicions(process: Process, snapshot: Snapshot, context: Context) -> Iterat
         yield rule, sign, "high" if sign.score >= 75 else "medium"
     yield from _file(process, files)
     yield from _loads(process, files)
+    yield from _sideloads(process, windows)
     for sign in tricks(" ".join(process.cmdline)):
         yield "process.command", Sign(f"its command line {sign.words}", sign.score, sign.attack), "medium"
     yield from _child(process, above)
@@ -106,6 +108,27 @@ def _loads(process: Process, files: dict[str, Signed]) -> Iterator[Suspicion]:
                 Sign(words, sign.score, "T1218.011" if path.lower().endswith(".dll") else "T1059"),
                 _sure(sign),
             )
+
+
+def sideloaded(process: Process, windows: Windows) -> Iterator[tuple[str, Sign]]:
+    """The libraries that a well signed suspect has loaded from an odd place and that nobody vouches for: path and place.
+
+    The signature of the program is what an intruder wants it for (attack.mitre.org, T1574.002). Beside an unsigned program they say nothing
+    that it does not say itself. .NET's own images (unsigned, made on each machine) lie in Windows' folder, in no odd place.
+    """
+    files = signed(windows)
+    if not places.trusted(files.get(plain(process.exe))):
+        return
+    for path in dict.fromkeys(m.path for m in windows.modules if m.pid == process.pid):
+        file, sign = files.get(plain(path)), places.place(path)
+        if sign and file and file.status in _BAD:
+            yield path, sign
+
+
+def _sideloads(process: Process, windows: Windows) -> Iterator[Suspicion]:
+    for path, sign in sideloaded(process, windows):
+        words = f"is signed itself, but has loaded {inert(path, 200)}, {sign.words}, for which nobody vouches"
+        yield "process.sideload", Sign(words, 75, "T1574.002"), "high"
 
 
 def _child(process: Process, above: tuple[Process, ...]) -> Iterator[Suspicion]:

@@ -54,6 +54,7 @@ _LSA = frozenset(
         "scecli",
         "rassfm",
         "kdc",
+        "sshdpinauthlsa",  # OpenSSH of Windows 11 24H2 and Server 2025
     }
 )
 _MONITORS = frozenset(

@@ -31,14 +31,25 @@ _LINES: tuple[tuple[re.Pattern[str], Sign], ...] = (
 )
 
 
+# What differs between two lines that say the same: the time (three ways to write it), the process, the port of a client.
+_VARIES = re.compile(r"^(?:[A-Z][a-z]{2} [ \d]\d [\d:]{8}|[\d.T:+-]+Z?) |\[\d+\]|\bport \d+")
+
+
 def judge(snapshot: Snapshot, context: Context) -> list[Finding]:
-    """The gravest reason of each line near a beacon's start, the gravest lines first."""
+    """The gravest reason of each line near a beacon's start, the gravest lines first; what is said again and again, once.
+
+    A host that hemostat looks at by sudo logs each of its own questions: they must not crowd out a single command of somebody else's.
+    """
     if context.root != "/":
         return []
-    near = [line for line in snapshot.logs if context.near_start(snapshot, line.at)]
-    found = [(line, max(_signs(line, context), key=lambda sign: sign.score, default=None)) for line in near]
-    findings = [_finding(line, sign) for line, sign in found if sign]
-    return sorted(findings, key=lambda finding: -finding.score)[:MAX_FOUND]
+    near: dict[str, list[LogLine]] = {}
+    for line in snapshot.logs:
+        if context.near_start(snapshot, line.at):
+            near.setdefault(_VARIES.sub("", line.text), []).append(line)
+    found = [(same, max(_signs(same[0], context), key=lambda sign: sign.score, default=None)) for same in near.values()]
+    told = sorted(((same, sign) for same, sign in found if sign), key=lambda pair: -pair[1].score)
+    left = len(told) - MAX_FOUND
+    return [_finding(same, sign, left * (n == MAX_FOUND)) for n, (same, sign) in enumerate(told[:MAX_FOUND], start=1)]
 
 
 def _signs(line: LogLine, context: Context) -> Iterator[Sign]:
@@ -48,14 +59,16 @@ def _signs(line: LogLine, context: Context) -> Iterator[Sign]:
     yield from (sign for pattern, sign in _LINES if pattern.search(line.text))
 
 
-def _finding(line: LogLine, sign: Sign) -> Finding:
+def _finding(same: list[LogLine], sign: Sign, left: int) -> Finding:
+    line, often = same[0], f", and {len(same) - 1} more like it" if len(same) > 1 else ""
+    rest = f" {left} more lines of other words stand in triage's reading of the logs." if left > 0 else ""
     return Finding(
         "log.near",
         f"near the beacon's start {sign.words}",
         inert(f"{line.source}: {line.text}", 200),
-        f"The line was written within ten minutes of the beacon's start. It says: {inert(line.text, 400)}",
+        f"The line was written within ten minutes of the beacon's start{often}. It says: {inert(line.text, 400)}{rest}",
         sign.score,
         "medium" if sign.score >= 50 else "low",
         sign.attack,
-        {"source": line.source, "at": line.at, "text": line.text},
+        {"source": line.source, "at": line.at, "text": line.text, "times": len(same)},
     )

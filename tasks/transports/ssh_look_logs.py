@@ -15,7 +15,8 @@ from tasks.facts_linux import Login, LogLine
 from tasks.transports.ssh_look_records import Ask, Record, first, of_kind, records, text, unseen
 
 NEAR = 600.0
-MAX_LINES = 1_000
+# Of each log and of the journal, as scripts/look.sh cuts them; and of all of them.
+TAIL, MAX_LINES = 800, 1_000
 # struct utmp of glibc: with 32-bit times where 32- and 64-bit programs share it (x86, s390), with 64-bit ones elsewhere.
 _SHORT = struct.Struct("=h2xi32s4s32s256shhiii16s20x")
 _LONG = struct.Struct("=h2xi32s4s32s256shhqqq16s20x4x")
@@ -75,6 +76,8 @@ def lines(ask: Ask, starts: Sequence[float], root: str) -> tuple[list[LogLine], 
     rows = [row for r in of_kind(found, "log", "journal") for row in log_rows(r, zone, time.time())]
     near = [row for row in rows if any(abs(row.at - moment) <= NEAR for moment in moments)]
     missed = [Unseen(f"/var/log/{r.word}", "it could not be read") for r in of_kind(found, "refused")]
+    for full in (r for r in of_kind(found, "log", "journal") if len(r.lines()) >= TAIL):
+        missed.append(Unseen(_source(full), f"only the last {TAIL} lines of those hours were kept"))
     if not of_kind(found, "log", "journal"):
         missed.append(Unseen("log lines", "this host has no text logs and no journal that we may read"))
     if len(near) > MAX_LINES:
@@ -98,9 +101,13 @@ def _zone(written: str) -> int:
 
 def log_rows(record: Record, zone: int, now: float) -> Iterator[LogLine]:
     """Each line with its time; one whose time cannot be told has time 0."""
-    source = "journal" if record.kind == "journal" else f"/var/log/{record.word}"
+    source = _source(record)
     for line in record.lines():
         yield LogLine(source, moment(line, zone, now), line)
+
+
+def _source(record: Record) -> str:
+    return "journal" if record.kind == "journal" else f"/var/log/{record.word}"
 
 
 def moment(line: str, zone: int, now: float) -> float:

@@ -316,6 +316,19 @@ def test_log_lines_near_a_start(ask, host):
     assert ssh_look.system(ask, ["logs"], 0, [], [], str(host)).logs == ()
 
 
+def test_a_flood_of_log_lines_is_told(ask, host):
+    """Anybody may write to a log: what the flood pushed out is not called read."""
+    log = host / "var" / "log" / "auth.log"
+    log.parent.mkdir(parents=True)
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(NOW))
+    log.write_text("".join(f"{stamp}+00:00 h sudo: x : COMMAND={number}\n" for number in range(801)))
+    seen = ssh_look.system(ask, ["logs"], 0, [NOW], [], str(host))
+    assert [(u.what, u.why) for u in seen.unseen] == [
+        ("/var/log/auth.log", "only the last 800 lines of those hours were kept")
+    ]
+    assert len(seen.logs) == 800
+
+
 def test_logs_that_were_turned_away_are_told(ask, host):
     """A link to /dev/null, to nowhere, or a pipe in a log's place: nothing hangs, and it is no log without lines."""
     folder = host / "var" / "log"

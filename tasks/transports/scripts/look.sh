@@ -821,7 +821,7 @@ verb_logs() {
 journal() {
     rec journal
     {
-        why=$({ { bounded 15 journalctl --no-pager -o short-unix --since "@$1" --until "@$2" -n 4000 3>&- || echo "status $?" >&2; } |
+        why=$({ { bounded 15 journalctl --no-pager -o short-unix --since "@$1" --until "@$2" 3>&- || echo "status $?" >&2; } |
             grep -aE "$words" | tail -n 800 | cut -c 1-1000 >&3; } 2>&1)
     } 3>&1
     case $why in

@@ -62,8 +62,8 @@ def over(made: Context, reports: Path) -> Context:
 class InProcess(httpx.BaseTransport):
     """Brings requests to an app in this process, from an address of the test's choice. Starlette's own client wants another library."""
 
-    def __init__(self, app: FastAPI, peer: str) -> None:
-        self._inner = httpx.ASGITransport(app=app, client=(peer, 40000))
+    def __init__(self, app: FastAPI, peer: str, raises: bool = True) -> None:
+        self._inner = httpx.ASGITransport(app=app, client=(peer, 40000), raise_app_exceptions=raises)
 
     def handle_request(self, request: httpx.Request) -> Response:
         return asyncio.run(self._ask(request))

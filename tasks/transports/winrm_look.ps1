@@ -1,4 +1,4 @@
-# hemostat look 3: looks: the sections that were asked for, each in its own time, each telling its own failure
+# hemostat look 4: looks: the sections that were asked for, each in its own time, each telling its own failure
 # Json: sections (names), seconds (of each), since (epoch), pids (suspects), remote and watch (seconds, for the section watch).
 # Answer: {name: {rows, error, seconds}}.
 param([string]$Json)
@@ -187,6 +187,7 @@ $sections['registry'] = { param($want)
     foreach ($view in 64, 32) {
         $root = [Microsoft.Win32.RegistryKey]::OpenBaseKey('LocalMachine', "Registry$view")
         foreach ($path in $runs) { Read-Values $root 'HKLM' $view 'run' $path $null '' }
+        Read-Below $root 'HKLM' $view 'run' "$windows\RunOnceEx" $null '' ''
         Read-Values $root 'HKLM' $view 'winlogon' "$nt\Winlogon" ('Shell', 'Userinit', 'Taskman', 'System', 'VmApplet') ''
         Read-Values $root 'HKLM' $view 'appinit' "$nt\Windows" (,'AppInit_DLLs') ''
         Read-Below $root 'HKLM' $view 'ifeo' "$nt\Image File Execution Options" (,'Debugger') '' ''
@@ -253,10 +254,12 @@ $sections['drivers'] = { param($want)
 
 $sections['files'] = { param($want)
     $since = ([datetime]'1970-01-01').AddSeconds([double]$want.since)
-    $like = '.exe', '.dll', '.sys', '.scr', '.com', '.cpl', '.ps1', '.vbs', '.vbe', '.js', '.jse', '.wsf', '.hta', '.bat', '.cmd', '.lnk', '.pif'
+    $like = '.exe', '.dll', '.sys', '.scr', '.com', '.cpl', '.ocx', '.ps1', '.vbs', '.vbe', '.js', '.jse', '.wsf', '.hta', '.bat', '.cmd', '.lnk', '.pif'
     $roots = "$env:SystemRoot\Temp", "$env:SystemRoot\Tasks", $env:ProgramData, $env:PUBLIC, "$env:SystemDrive\PerfLogs", "$env:SystemDrive\`$Recycle.Bin"
+    $roots += "$env:SystemRoot\debug", "$env:SystemRoot\tracing", "$env:SystemRoot\System32\spool\drivers\color"
+    $parts = 'AppData\Local\Temp', 'AppData\Roaming', 'AppData\Local', 'AppData\LocalLow', 'Downloads', 'Desktop', 'Documents', 'Music', 'Pictures', 'Videos'
     foreach ($home1 in Get-ChildItem -LiteralPath "$env:SystemDrive\Users" -Directory -Force -ErrorAction SilentlyContinue) {
-        foreach ($part in 'AppData\Local\Temp', 'AppData\Roaming', 'AppData\Local', 'Downloads', 'Desktop', 'Documents') { $roots += "$($home1.FullName)\$part" }
+        foreach ($part in $parts) { $roots += "$($home1.FullName)\$part" }
     }
     $seen = @{}
     $count = 0
@@ -355,33 +358,43 @@ $sections['notes'] = { param($want)
 }
 
 $sections['events'] = { param($want)
-    # A log keeps control characters that XML forbids, also an intruder's: they must not hide an event.
+    # A log keeps control characters and halves of surrogate pairs that XML forbids, also an intruder's: they must not hide an event. Some come
+    # as they are, which no reader takes, some as references, which a lax one does.
+    $unfit = '[\x00-\x08\x0B\x0C\x0E-\x1F\uFFFE\uFFFF]|[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]'
     $lax = New-Object Xml.XmlReaderSettings
     $lax.CheckCharacters = $false
     $since = ([datetime]'1970-01-01').AddSeconds([double]$want.since).ToLocalTime()
     $logs = @{
         'Security' = 4624, 4625, 4648, 4672, 4688, 4697, 4698, 1102
-        'System' = 7045, 7040
+        'System' = 104, 7045, 7040
         'Microsoft-Windows-PowerShell/Operational' = 4104
         'Microsoft-Windows-Sysmon/Operational' = 1, 3, 7, 8, 10, 22
         'Microsoft-Windows-Windows Defender/Operational' = 1116, 1117, 5001, 5007
     }
+    # The newest of each: more of those that are many on any host, or that our own looks write there (4104).
+    $many = 1, 3, 22, 4104, 4624, 4688
     foreach ($log in @($logs.Keys)) {
         foreach ($number in $logs[$log]) {
             $filter = @{ LogName = $log; Id = $number; StartTime = $since }
+            $most = if ($many -contains $number) { 300 } else { 50 }
             $failures = @()
-            $records = @(Get-WinEvent -FilterHashtable $filter -MaxEvents 50 -ErrorAction SilentlyContinue -ErrorVariable failures)
+            $records = @(Get-WinEvent -FilterHashtable $filter -MaxEvents $most -ErrorAction SilentlyContinue -ErrorVariable failures)
             # No such event, and no such log (Sysmon is not everywhere), are answers; a log that may not be read is not.
             foreach ($f in $failures) { if ("$($f.FullyQualifiedErrorId)" -notlike 'NoMatching*') { Write-Error "${log}: $f" } }
             foreach ($e in $records) {
                 $doc = New-Object Xml.XmlDocument
                 $doc.XmlResolver = $null
-                $doc.Load([Xml.XmlReader]::Create((New-Object IO.StringReader($e.ToXml())), $lax))
+                $text = $e.ToXml() -replace $unfit, '?'
+                $doc.Load([Xml.XmlReader]::Create((New-Object IO.StringReader($text)), $lax))
                 $fields = @()
                 foreach ($d in $doc.GetElementsByTagName('Data')) {
                     $value = "$($d.InnerText)"
                     if ($value.Length -gt 4000) { $value = $value.Substring(0, 4000) }
                     $fields += ,@("$($d.GetAttribute('Name'))", $value)
+                }
+                # Who emptied which log (1102, 104) stands in elements with names of their own.
+                foreach ($told in $doc.GetElementsByTagName('UserData')) {
+                    foreach ($inner in $told.ChildNodes) { foreach ($d in $inner.ChildNodes) { $fields += ,@("$($d.LocalName)", "$($d.InnerText)") } }
                 }
                 @{ log = $log; id = [int]$e.Id; at = ConvertTo-Epoch $e.TimeCreated; record = [long]$e.RecordId; fields = $fields }
             }
@@ -392,7 +405,10 @@ $sections['events'] = { param($want)
 $sections['modules'] = { param($want)
     foreach ($number in $want.pids) {
         foreach ($p in Get-Process -Id $number -ErrorAction SilentlyContinue) {
-            foreach ($m in $p.Modules) { @{ pid = [int]$p.Id; path = "$($m.FileName)" } }
+            $paths = @($p.Modules | ForEach-Object { "$($_.FileName)" })
+            foreach ($path in $paths) { @{ pid = [int]$p.Id; path = $path } }
+            # Of a 32-bit process a 64-bit one sees only what carries it.
+            if (@($paths -like '*\wow64.dll').Count) { Write-Error "process $number is a 32-bit one: its own libraries were not seen" }
         }
     }
 }

@@ -1,4 +1,4 @@
-# hemostat signed 3: looks: hash, signature, attributes and streams of the files that were named, within a time
+# hemostat signed 4: looks: hash, signature, attributes and streams of the files that were named, within a time
 # Json: paths, seconds (in all), largest (bytes that are hashed). One row a path, in their order; what time left out says so.
 param([string]$Json)
 $want = ConvertFrom-Json $Json
@@ -31,8 +31,9 @@ function Read-Signature { param($Path, [double]$Seconds)
     throw "its signature was not read within $Seconds seconds"
 }
 
-# Most of Windows' own files are signed by a catalog, which Get-AuthenticodeSignature reads since 5.1 (its SignatureType came with it).
-$catalogs = $PSVersionTable.PSVersion -ge [version]'5.1'
+# Most of Windows' own files are signed by a catalog, which Get-AuthenticodeSignature reads since 5.1 (its SignatureType came with it), and
+# not on Windows 7 and 2008 R2 (6.1), whatever PowerShell they were given: their wintrust.dll has no WTGetSignatureInfo.
+$catalogs = ($PSVersionTable.PSVersion -ge [version]'5.1') -and ([Environment]::OSVersion.Version -ge [version]'6.2')
 
 $rows = @()
 foreach ($path in $want.paths) {
@@ -65,7 +66,7 @@ foreach ($path in $want.paths) {
             $row.os_binary = [bool]$signature.IsOSBinary
             if ((-not $catalogs) -and ($row.status -eq 'NotSigned')) {
                 $row.status = ''
-                $row.why = "PowerShell $($PSVersionTable.PSVersion) reads no catalog signatures"
+                $row.why = "PowerShell $($PSVersionTable.PSVersion) reads no catalog signatures on Windows $([Environment]::OSVersion.Version)"
             }
             if ($signature.SignerCertificate) {
                 $row.signer = "$($signature.SignerCertificate.Subject)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import re
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,13 @@ def test_any_answer_survives_its_frame(answer: bytes) -> None:
     """What a script returned is what the caller gets, with a byte order mark before it or without."""
     assert unframed(framed(answer), "try") == answer
     assert unframed(b"\xef\xbb\xbf" + framed(answer), "try") == answer
+
+
+def test_what_no_xml_reader_takes_is_taken_out_of_an_event() -> None:
+    """One control character in a logged command must not cost the whole event (XML 1.0, 2.2: Char)."""
+    unfit = re.search(r"\$unfit = '(.+)'", shipped("look").decode())
+    assert unfit is not None
+    assert re.sub(unfit[1], "?", "a\x00\x1bb\ud800c\udc00\ufffe\t\r\n中") == "a??b?c??\t\r\n中"
 
 
 def test_an_answer_whose_base64_spells_the_end_is_whole() -> None:

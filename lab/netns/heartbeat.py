@@ -29,9 +29,10 @@ def beat(server: tuple[str, int], log: Path) -> None:
 
 
 def answered(server: tuple[str, int]) -> bool:
-    """One message and its answer, within a second."""
+    """One message and its answer: the way there is found within a second; a server that has no processor for a while may be slow."""
     try:
         with socket.create_connection(server, timeout=1) as sock:
+            sock.settimeout(20)
             sock.sendall(b"control\n")
             return sock.recv(16) == b"ok\n"
     except OSError:

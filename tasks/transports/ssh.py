@@ -137,7 +137,7 @@ def _login(host: Host, secret: Resolve, sock: Socket) -> Iterator[paramiko.SSHCl
                 timeout=host.timeout,
                 banner_timeout=host.timeout,
                 auth_timeout=host.timeout,
-                transport_factory=_tuned,  # type: ignore[arg-type]
+                transport_factory=lambda sock, **rest: _tuned(sock, host.timeout, **rest),
             )
         transport_of(client).set_keepalive(KEEPALIVE)
         yield client
@@ -153,7 +153,7 @@ def shown_key(host: Host, secret: Resolve, site: Site | None) -> paramiko.PKey:
     """
     with contextlib.ExitStack() as stack:
         sock = stack.enter_context(_path(stack, host, secret, site))
-        transport = _tuned(sock)
+        transport = _tuned(sock, host.timeout)
         stack.callback(transport.close)
         # A server has a key of each type: what is known is held against its own kind (RFC 8332: RSA's).
         options = transport.get_security_options()
@@ -234,8 +234,9 @@ def _drained(wire: Wire, tried: str, deadline: float) -> bytes:
     return bytes(out)
 
 
-def _tuned(sock: Socket, **rest: object) -> paramiko.Transport:
+def _tuned(sock: Socket, timeout: float, **rest: object) -> paramiko.Transport:
     transport = paramiko.Transport(sock, **rest)  # type: ignore[arg-type]
+    transport.handshake_timeout = timeout  # its own 15 s would cut off a host that the inventory gives longer
     options = transport.get_security_options()
     options.kex = _first(KEX, options.kex)
     options.ciphers = _first(CIPHERS, options.ciphers)

@@ -52,6 +52,7 @@ def test_a_killed_runner_leaves_no_host_cut_off(net: Net, tmp_path: Path) -> Non
     """kill -9 between the drop and the proof: the host ends it by itself, and the block stands."""
     runner = cut_off(net, tmp_path / "incident-1")
     runner.kill()
+    runner.wait()
     assert not net.reaches(INNOCENT, seconds=0.3)
     assert until(lambda: net.reaches(INNOCENT, seconds=0.3), REVERT), "the dead-man's switch did nothing"
     assert until(lambda: not {"ISO", "isolation"} & set(re.findall("ISO|isolation", net.rules())), 3)
@@ -70,7 +71,9 @@ def test_no_proof_no_isolation(net: Net, tmp_path: Path) -> None:
 @NFT_ALONE
 def test_a_resume_goes_on_where_the_runner_was_killed(net: Net, tmp_path: Path) -> None:
     """The switch still runs: the way is proved anew, the switch taken away, the isolation stays."""
-    cut_off(net, tmp_path / "incident-1").kill()
+    runner = cut_off(net, tmp_path / "incident-1")
+    runner.kill()
+    runner.wait()
     told = net.do("block", tmp_path / "incident-1", isolate="auto", own=[SILENT, RUNNER], revert_after=REVERT)
     assert told["outcome"] == "done", told
     assert never(lambda: net.reaches(INNOCENT, seconds=0.3), REVERT + 0.5)

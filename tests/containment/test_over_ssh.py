@@ -43,13 +43,14 @@ REVERT = 15
 DYING = """
 import sys, time
 from pathlib import Path
+from tasks.case import load_state
 from tasks.transports.ssh_hands import SshHands
 from tests.containment.test_over_ssh import respond
 def renew(*_):
     print("cut off", flush=True)
     time.sleep(60)
 SshHands.renew = renew
-respond(Path(sys.argv[1]))
+print(load_state(respond(Path(sys.argv[1]))[0]).ends)
 """
 
 

@@ -14,9 +14,10 @@ from tasks.case import load_state
 from tasks.model import Outcome, Result, Step
 from tasks.state import State
 from tests.crash.runner import PHASES, Order, go
+from tests.patience import BUSY
 
 ID = "20260101-000000-crash"
-DEADLINE = 60.0
+DEADLINE = 60.0 * BUSY
 MANY = 400
 # A server process that has imported everything forks each runner: no imports, and no thread of the tests in it.
 SERVER = multiprocessing.get_context("forkserver")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tasks.transports import device
 from tasks.transports.device import Session
 from tests.firewalls.conftest import sleeps
 from tests.patience import BUSY, until
+from tests.transports.sshd import free_port
 
 ZEBRA, STATICD = Path("/usr/lib/frr/zebra"), Path("/usr/lib/frr/staticd")
 pytestmark = [
@@ -30,7 +32,6 @@ pytestmark = [
 NETNS = f"hemostat-frr-{os.getpid()}"
 REMOTES = ("203.0.113.9", "2001:db8::9")
 INCIDENT = "20260101-000000-victim"
-PORT = 22022
 
 
 def run(*argv: str) -> str:
@@ -40,6 +41,14 @@ def run(*argv: str) -> str:
 def wait(what: Callable[[], bool], told: str) -> None:
     """Wait until it is so."""
     assert until(what, 10), f"not in time: {told}"
+
+
+def answers(place: Path) -> bool:
+    """Does somebody listen at that socket? It has its name a moment before."""
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as one:
+        one.connect(str(place))
+        return True
+    return False
 
 
 @contextmanager
@@ -69,12 +78,12 @@ class Router:
         """Start zebra and staticd with the saved configuration, as a boot does."""
         inside = ("ip", "netns", "exec", NETNS)
         paths = ("--vty_socket", str(self.folder), "-z", str(self.folder / "zserv.api"), "-f", "/dev/null", "-P", "0")
-        for program, socket in ((ZEBRA, "zebra.vty"), (STATICD, "staticd.vty")):
+        for program, place in ((ZEBRA, "zebra.vty"), (STATICD, "staticd.vty")):
             pid = ("-i", str(self.folder / f"{program.name}.pid"))
             self.stack.enter_context(
                 started(*inside, str(program), *paths, *pid, log=self.folder / f"{program.name}.log")
             )
-            wait((self.folder / socket).exists, f"{program.name} has its socket")
+            wait(lambda place=place: answers(self.folder / place), f"{program.name} has its socket")
         run("vtysh", "--vty_socket", str(self.folder), "--config_dir", str(self.folder), "-b")
 
     def reboot(self) -> None:
@@ -105,20 +114,22 @@ def router() -> Iterator[Router]:
         shutil.chown(folder / name, "frr", "frr")
     for name in ("host", "user"):
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name))
+    port = free_port()
     vtysh = f"/usr/bin/vtysh --vty_socket {folder} --config_dir {folder}"
     (folder / "sshd.conf").write_text(
-        f"Port {PORT}\nListenAddress 127.20.0.4\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\n"
+        f"Port {port}\nListenAddress 127.20.0.4\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\n"
         f"StrictModes no\nUsePAM no\nPidFile none\nPermitRootLogin yes\nForceCommand {vtysh}\n"
     )
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where OpenSSH separates privileges; a container has none yet
     key = (folder / "host.pub").read_text().rsplit(maxsplit=1)[0]
-    host = Host("frr", "127.20.0.4", "frr", "device", PORT, username="root", key=str(folder / "user"), host_key=key)
+    host = Host("frr", "127.20.0.4", "frr", "device", port, username="root", key=str(folder / "user"), host_key=key)
     router = Router(folder, host)
     run("ip", "netns", "add", NETNS)
     try:
         with started("/usr/sbin/sshd", "-D", "-e", "-f", str(folder / "sshd.conf"), log=folder / "sshd.log"):
             run("ip", "-n", NETNS, "link", "set", "lo", "up")
             router.daemons()
+            wait(lambda: "Server listening" in (folder / "sshd.log").read_text(), "sshd listens")
             yield router
     finally:
         router.stack.close()

@@ -17,6 +17,7 @@ import pytest
 from lab.device import Conn, Flow
 from lab.devices.cisco_asa import Box
 from tests.lab.conftest import Asa
+from tests.patience import BUSY
 
 pytestmark = pytest.mark.lab
 FAST = {"allow_auto_change": False, "global_delay_factor": 0.01}
@@ -96,10 +97,10 @@ def _talk(argv: list[str], talk: list[tuple[str, str]]) -> str:
 
 
 def _until(terminal: int, pattern: str) -> str:
-    text, deadline = "", time.monotonic() + 10
+    text, deadline = "", time.monotonic() + 10 * BUSY
     while not re.search(pattern, text):
         ready, _, _ = select.select([terminal], [], [], max(0, deadline - time.monotonic()))
-        assert ready, f"no {pattern!r} within 10 s; the terminal shows {text!r}"
+        assert ready, f"no {pattern!r} in time; the terminal shows {text!r}"
         text += os.read(terminal, 4096).decode(errors="replace")
     return text
 
@@ -119,7 +120,7 @@ class Shell:
 
     def until(self, pattern: str) -> str:
         text = ""
-        self.channel.settimeout(5)
+        self.channel.settimeout(5 * BUSY)
         while not re.search(pattern, text):
             more = self.channel.recv(4096)
             if not more:
@@ -259,7 +260,7 @@ def test_hit_counts_show_at_the_entry_and_its_member(asa: Asa) -> None:
 def test_a_sixth_session_is_dropped(asa: Asa) -> None:
     """An ASA takes five SSH sessions; the next connection is closed before any greeting."""
     open_ones = [Shell(asa) for _ in range(5)]
-    with socket.create_connection(asa.where, timeout=5) as sixth:
+    with socket.create_connection(asa.where, timeout=5 * BUSY) as sixth:
         assert sixth.recv(100) == b""
     for shell in open_ones:
         shell.client.close()
@@ -331,5 +332,5 @@ def test_openssh_keyscan_shows_the_pinned_key(asa: Asa) -> None:
     """The pin that the range writes is what OpenSSH's own scanner sees."""
     host, port = asa.where
     argv = ["ssh-keyscan", "-t", "ed25519", "-p", str(port), host]
-    scan = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=True)
+    scan = subprocess.run(argv, capture_output=True, text=True, timeout=20 * BUSY, check=True)
     assert scan.stdout.split()[-2:] == asa.server.host_key.split()

@@ -15,6 +15,7 @@ from pypsrp.shell import Process, SignalCode, WinRS
 from pypsrp.wsman import WSMan
 
 from lab.wsman import Account, Certificate, Faults, Pipes, Program, Shell, Wsman, made
+from tests.patience import BUSY
 from tests.transports.winrm_house import PASSWORD, USER, listening
 
 pytestmark = pytest.mark.lab
@@ -128,7 +129,7 @@ def test_winrmcp_copies_a_file(tmp_path: Path, certificate: Certificate) -> None
             "10s",
         ]
         words += ["-cacert", str(certificate.file), str(tmp_path / "sample.bin"), "C:/dropped.bin"]
-        ran = subprocess.run(["winrmcp", *words], capture_output=True, text=True, timeout=30)
+        ran = subprocess.run(["winrmcp", *words], capture_output=True, text=True, timeout=30 * BUSY)
     finally:
         server.close()
     assert ran.returncode == 0, ran.stderr
@@ -143,5 +144,5 @@ def test_curl_logs_in(tmp_path: Path, password: str, status: str) -> None:
     with listening(tmp_path, account=Account("ops", "right-9"), faults=Faults(offer="NTLM")) as server:
         words = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--noproxy", "*", "--ntlm"]
         words += ["-X", "POST", "-d", "", "-u", f"ops:{password}", server.url]
-        ran = subprocess.run(words, capture_output=True, text=True, timeout=20)
+        ran = subprocess.run(words, capture_output=True, text=True, timeout=20 * BUSY)
     assert ran.stdout == status, ran.stderr

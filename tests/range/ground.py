@@ -47,6 +47,7 @@ def running(folder: Path, wanted: Scenario) -> Iterator[Range]:
                 for name, value in made.environment.items():
                     patch.setenv(name, value)
                 made.write_site(folder / "site")
+                merge(folder / "site/inventory/defaults.yaml", {"timeout": 10.0 * patience.BUSY})
                 yield made
         finally:
             shutil.rmtree(folder / "range", ignore_errors=True)
@@ -88,7 +89,7 @@ def respond(range_: Range, folder: Path, reports: Path | None = None, **changes:
         changes: keys of playbooks/drill.yaml, as the owner may write them; `timeout` is the hosts'.
     """
     range_.write_site(folder / "site")
-    merge(folder / "site/inventory/defaults.yaml", {"timeout": changes.pop("timeout", 5.0)})
+    merge(folder / "site/inventory/defaults.yaml", {"timeout": changes.pop("timeout", 5.0 * patience.BUSY)})
     merge(folder / "site/playbooks/drill.yaml", {"confirm": {"when_unreachable": "block"}, **changes})
     known, requests = doors.by_alert(folder / "site", "suricata", range_.alert(), Mode.DRILL)
     options = runs.Options(reports or folder / "reports", True, False, True)

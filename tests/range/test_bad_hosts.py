@@ -15,7 +15,7 @@ from lab.netns.range import Range
 from lab.sshd import new_key
 from tasks.model import Outcome, Step
 from tasks.state import State
-from tests.patience import BUSY
+from tests.patience import BUSY, until
 from tests.range.ground import MARKS, chosen, go_on, respond, running, silent, told
 
 pytestmark = MARKS
@@ -75,7 +75,9 @@ def test_a_host_that_reboots_in_triage_is_unreachable_and_can_be_gone_on_with(tm
     contained(state, lab)
     stopped_at(state, Step.TRIAGE, Outcome.UNREACHABLE, "victim")
     lab.order(layout.VICTIM, "boot")
-    time.sleep(1.5)  # cron starts the beacon again, so that there is something to find
+    assert until(lambda: "kworker-sync" in lab.run(layout.VICTIM, "ps", "-e", "-o", "comm"), 10), (
+        "cron does not start it"
+    )
     again = go_on(state, tmp_path, Step.TRIAGE)
     assert again.outcome is Outcome.DONE, again.ends
     assert not lab.inside("/home/ops/.cache/.kworker/kworker-sync").exists()

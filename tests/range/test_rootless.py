@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.house import CODE
+from tests.patience import BUSY
 from tests.range.ground import MARKS
 
 pytestmark = [*MARKS, pytest.mark.skipif(not shutil.which("newuidmap"), reason="Debian's uidmap is not installed")]
@@ -38,7 +39,7 @@ def as_user(folder: Path, ids: str, *words: str) -> subprocess.CompletedProcess[
     )
     argv = [sys.executable, "-m", "tests.range.rootless", ids, str(home), wanted, sys.executable, *words]
     env = {"PYTHONPATH": str(CODE), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
-    return subprocess.run(argv, capture_output=True, text=True, timeout=120, cwd=CODE, env=env)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=120 * BUSY, cwd=CODE, env=env)
 
 
 def test_a_user_with_subordinate_ids_gets_the_whole_range(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from tasks.transports.ssh_hands import SshHands
 from tests.cli.house import ended, say, spawn
 from tests.containment.conftest import REPO, until
 from tests.containment.test_over_ssh import DYING, rules
+from tests.patience import BUSY
 from tests.range.ground import MARKS, chosen, merge, running
 
 WHY_NOT = systemd.missing()
@@ -135,7 +136,7 @@ def test_nothing_is_left_after_sigkill(tmp_path: Path, whole: bool) -> None:
         inside = [init, *init.children(recursive=True)]
         assert (group.is_dir(), len(inside) > 5) == (True, True)
         os.kill(child if whole else parent.pid, signal.SIGKILL)
-        _, alive = psutil.wait_procs(inside, 10)
+        _, alive = psutil.wait_procs(inside, 10 * BUSY)
         parent.kill()
     assert alive == []
     cgroups.sweep()

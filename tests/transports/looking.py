@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.transports import ssh_text
+from tests.patience import BUSY
 
 SHELLS = {"dash": ("dash",), "bash": ("bash", "--posix"), "busybox": ("busybox", "sh")}
 NONCE = "0123456789abcdef" * 2
@@ -35,7 +36,7 @@ class Asker:
             script = re.sub(rb"(?m)^PATH=.*$", b"PATH=" + self.tools.encode(), script)
         asked = b"begin\n" + script + b"obey\n" + ssh_text.request(NONCE, verb, arguments, seconds)
         words = [*self.before, *self.shell, "-c", ssh_text.BOOTSTRAP]
-        done = subprocess.run(words, input=asked, capture_output=True, timeout=seconds, check=False)
+        done = subprocess.run(words, input=asked, capture_output=True, timeout=BUSY * seconds, check=False)
         body = done.stdout.partition(f"{NONCE} BEGIN\n".encode())[2]
         answer, end, rest = body.partition(f"\n{NONCE} END ".encode())
         assert end and rest.startswith(b"0\n"), (verb, done.stdout[-300:], done.stderr[-300:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -72,10 +73,12 @@ def missing() -> str:
 
 
 def free_port() -> int:
-    """A port on loopback that is free now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port on loopback that is free now, and that the kernel gives to nobody by itself until a server is up on it."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", random.randrange(lowest // 2, lowest)))
+            return int(sock.getsockname()[1])
 
 
 def new_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
@@ -114,15 +117,13 @@ class Server:
         self.stop()
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait for its own word that it listens: a connection made to find out would have children that hold its port."""
         script = SETUP.format(folder=self.folder, shell=self._mounts(), setup=self.setup)
         words = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
-        with (self.folder / "log").open("ab") as log:
+        with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        until(lambda: self.process.poll() is not None or self._answers(), 10)
-        assert self.process.poll() is None and self._answers(), (
-            f"sshd did not start: {(self.folder / 'log').read_text()}"
-        )
+        until(lambda: self.process.poll() is not None or "Server listening" in self._said(), 10)
+        assert self.process.poll() is None and "Server listening" in self._said(), f"sshd did not start: {self._said()}"
 
     def stop(self) -> None:
         """End the listener; sessions end with their connections."""
@@ -140,12 +141,8 @@ class Server:
                 if here:
                     process.kill()
 
-    def _answers(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
+    def _said(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
 
     def _accounts(self) -> None:
         crypt = subprocess.run(
@@ -204,7 +201,7 @@ class Server:
             "username": user,
             "key": str(self.folder / "login_key"),
             "host_key": self.host_key,
-            "timeout": 5.0,
+            "timeout": 5.0 * BUSY,
             "ssh": ssh or Ssh(),
         }
         return Host(name, **(fields | more))  # type: ignore[arg-type]

@@ -17,12 +17,15 @@ from tasks.journal import pretty
 from tasks.model import TargetError
 from tasks.transports import local_files
 from tasks.transports.local import LocalHands
+from tests.patience import BUSY
 from tests.transports.conftest import REPO, until
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount over /proc/PID in a private namespace")
 SHOW = """
 import json, sys, dataclasses
+from tasks.transports import local_processes
 from tasks.transports.local import LocalHands
+local_processes.HIDDEN_SECONDS = 60.0  # for each number that a process may have, on a busy machine
 hands, pid = LocalHands(), int(sys.argv[1])
 found = [dataclasses.asdict(p) for p in hands.processes() if p.pid == pid]
 blind = [dataclasses.asdict(u) for u in hands.blind()]
@@ -125,13 +128,14 @@ def test_hidden_by_a_mount(tmp_path, able):
     drop = "" if able else "setpriv --bounding-set=-sys_admin --inh-caps=-all "
     if not able and shutil.which("setpriv") is None:
         pytest.skip("util-linux's setpriv is not installed")
-    script = f'sleep 60 & mount --bind "$1" /proc/$! && PYTHONPATH="$2" {drop}"$3" "$4" $!; kill $!'
+    begun = 'sleep 60 & until [ "$(cat /proc/$!/comm)" = sleep ]; do :; done'
+    script = f'{begun}; mount --bind "$1" /proc/$! && PYTHONPATH="$2" {drop}"$3" "$4" $!; kill $!'
     words = ["sh", str(tmp_path), str(REPO), sys.executable, str(tmp_path / "show.py")]
     ran = subprocess.run(
         ["unshare", "-m", "--propagation", "private", "sh", "-c", script, *words],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=60 * BUSY,
     )
     told = json.loads(ran.stdout or "{}")
     assert told, f"the look inside the namespace failed: {ran.stderr}"
@@ -167,7 +171,7 @@ def test_seen_by_a_nobody(sleeper, tmp_path):
     child = sleeper(tmp_path / "roots")
     code = SHOW.replace("hands, pid", "import os; os.setgroups([]); os.setresuid(65534, 65534, 65534)\nhands, pid")
     ran = subprocess.run(
-        [sys.executable, "-c", code, str(child.pid)], cwd=REPO, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code, str(child.pid)], cwd=REPO, capture_output=True, text=True, timeout=60 * BUSY
     )
     assert ran.stdout, ran.stderr
     told = json.loads(ran.stdout)

@@ -31,12 +31,12 @@ def test_a_whole_look(hands, sleeper, tmp_path):
     child = sleeper(tmp_path / "gone\x1b[31m")
     wanted = hashlib.sha256((tmp_path / "gone\x1b[31m").read_bytes()).hexdigest()
     (tmp_path / "gone\x1b[31m").unlink()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        rows = [(c.local_port, c.pid, c.owner) for c in hands.connections() if c.local_port == port]
+    with socket.create_server(("127.78.0.1", 0)) as server:
+        end = server.getsockname()
+        rows = [(c.state, c.pid, c.owner) for c in hands.connections() if (c.local, c.local_port) == end]
     seen = {p.pid: p for p in hands.processes()}
     local = LocalHands().processes([child.pid])[0]
-    assert rows == [(port, os.getpid(), "high")], [(pid, seen.get(pid)) for _, pid, _ in rows]
+    assert rows == [("LISTEN", os.getpid(), "high")], [(pid, seen.get(pid)) for _, pid, _ in rows]
     assert (seen[child.pid].exe, seen[child.pid].deleted, seen[child.pid].sha256) == (local.exe, True, wanted)
     assert replace(seen[child.pid], created=0.0) == replace(local, created=0.0)
     assert hands.boot_time() == LocalHands().boot_time()

@@ -233,7 +233,7 @@ programs() {
 }
 # shellcheck disable=SC2086
 each_program() {
-    chosen='' others='' again='' SAME=''
+    chosen='' others='' SAME=''
     while read -r id names size path; do
         echo "$id $names $size $path"
         [ "$size" -le 536870912 ] || continue
@@ -241,12 +241,17 @@ each_program() {
     done
     hashed $chosen
     # Who ended, or became another program, before its turn leaves its program to the next process that runs it.
-    for row in $others; do
-        case "$SAME$again" in *" ${row%%=*}="*) continue ;; esac
-        path=${row#*=}
-        [ -d "${path%/exe}" ] && again="$again $row"
+    while [ -n "$others" ]; do
+        again='' later=''
+        for row in $others; do
+            case $SAME in *" ${row%%=*}="*) continue ;; esac
+            case $again in *" ${row%%=*}="*) later="$later $row" && continue ;; esac
+            path=${row#*=}
+            [ -d "${path%/exe}" ] && again="$again $row"
+        done
+        hashed $again
+        others=$later
     done
-    hashed $again
 }
 # hashed ID=PATH …: the programs' hashes, and to which files the paths lead afterwards; SAME gathers those.
 # shellcheck disable=SC2086

@@ -81,7 +81,7 @@ class Wire:
         part = self._part(deadline)
         while part and self.mark not in self._before:
             self._before = self._before[-len(self.mark) :] + part
-            part = self._before.partition(self.mark)[2] or self._part(deadline)
+            part = bytes(self._before.partition(self.mark)[2]) or self._part(deadline)
         return bytes(part)
 
     def _part(self, deadline: float) -> bytes:

@@ -120,6 +120,21 @@ def test_in_chinese_on_a_phone(pages: Pages) -> None:
         pages.open("/language/en")
 
 
+def test_a_page_that_may_be_old_says_so(pages: Pages) -> None:
+    """While nothing answers the page keeps what it shows, and tells; once there is an answer again it no longer does."""
+    pages.open("/incidents/waiting")
+    pages.driver.execute_cdp_cmd("Network.enable", {})
+    online = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    try:
+        pages.driver.execute_cdp_cmd("Network.emulateNetworkConditions", {**online, "offline": True})
+        assert wait(lambda: "may be old" in pages.text, 30)
+        assert "Approve cleanup?" in pages.text
+    finally:
+        pages.driver.execute_cdp_cmd("Network.emulateNetworkConditions", online)
+    assert wait(lambda: "may be old" not in pages.text, 40)
+    pages.errors()
+
+
 def press(driver: webdriver.Chrome, until: str, most: int = 80) -> None:
     """Tab on until the element with that text, id or address has the focus."""
     for _ in range(most):

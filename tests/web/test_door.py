@@ -6,16 +6,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
-from flows.web import auth, sessions
+from flows.web import auth, sessions, views_incident
 from flows.web.app import create
 from flows.web.auth import Gate, Limit, TooMany
 from flows.web.context import Context
 from flows.web.sessions import Sessions
 from tasks.secrets import Secret
 from tasks.serving import Serve
-from tests.web.house import PEOPLE, Reader
+from tests.web.house import PEOPLE, InProcess, Reader
 
 PAGES = (
     "/incidents",
@@ -364,3 +365,27 @@ def test_a_token_that_cannot_be_found_lets_nobody_in(tmp_path: Path) -> None:
     tokens["env:ADA"] = "three"
     now[0] -= 3600  # and so it does where the clock is put back
     assert gate.log_in("two", "192.0.2.1") is None
+
+
+def test_a_fault_of_our_own_leaves_a_way(house: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that cannot be made says what to do instead, to nobody's harm; the traceback is the log's."""
+    app = create(house)
+    cookies = Reader(app).log_in("ada").http.cookies
+    monkeypatch.setattr(views_incident, "sheet", lambda *_: {}["the fault"])
+    transport = InProcess(app, "198.51.100.7", raises=False)
+    with httpx.Client(transport=transport, base_url="http://pages.example", cookies=cookies) as browser:
+        said = browser.get("/incidents/waiting")
+    assert (said.status_code, "the fault" in said.text) == (500, False)
+    assert "hemostat approve ID" in said.text and "default-src 'none'" in said.headers["content-security-policy"]
+
+
+def test_a_no_is_chinese_too(reader: Reader) -> None:
+    """Roles and steps within it have their Chinese names."""
+    reader.log_in("vera").get("/language/zh")
+    said = reader.send("/incidents", "/incidents/waiting/approve", step="cleanup", digest="c1ea" * 16)
+    assert said.status_code == 403
+    assert "您是 查看者，此操作需要 审批人。" in said.text
+    other = Reader(reader.app).log_in("ada")
+    other.get("/language/zh")
+    said = other.send("/incidents", "/incidents/waiting/approve", step="cleanup", digest="0" * 64)
+    assert "清除 的方案已变更" in said.text

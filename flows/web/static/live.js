@@ -1,5 +1,6 @@
 // Looks again by itself: asks for a short stamp, and when it is another one, takes the changed parts of the page over.
-// A part that somebody is typing in stays as it is until they are done. Without this script every page works; reload it by hand.
+// A part that somebody is typing in stays as it is until they are done. When nothing answers, the page says that it may be old.
+// Without this script every page works; reload it by hand.
 "use strict";
 (() => {
   const main = document.querySelector("main[data-live]");
@@ -41,19 +42,26 @@
 
   const missing = (fresh) => [...fresh.querySelectorAll("[data-part]")].some((part) => !document.getElementById(part.id));
 
+  const lost = document.getElementById("lost");
+
   const look = async () => {
     try {
       const answer = await fetch(main.dataset.live, { cache: "no-store" });
       if (answer.redirected || answer.status === 401) return location.reload();
+      if (!answer.ok) throw new Error(answer.statusText);
       const now = await answer.text();
-      if (answer.ok && now !== stamp) {
+      if (now !== stamp) {
         const page = await fetch(location.href, { cache: "no-store" });
+        if (page.redirected || page.status === 401) return location.reload();
+        if (!page.ok) throw new Error(page.statusText);  // an error's page has none of our parts: it would empty this one
         const fresh = new DOMParser().parseFromString(await page.text(), "text/html");
         if (missing(fresh)) return location.reload();
         if (take(fresh)) stamp = now;
       }
       waits = 2000;
+      lost.hidden = true;
     } catch {
+      lost.hidden = waits < 4000;  // once may be a hiccup
       waits = Math.min(waits * 2, 30000);
     }
     setTimeout(look, document.hidden ? 10000 : waits);

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from lab.sshd import new_key
-from tasks.model import ConfigError
+from tasks.model import ConfigError, Json
 
 Mode = Literal["keepalive", "short"]
 C2_PORT = 8443
@@ -77,18 +77,32 @@ def _free(network: int, port: int) -> tuple[str, int]:
 
 
 def save(plan: Plan, folder: Path) -> None:
-    """Write range.json, readable by its owner alone: it has the device's password."""
-    handle = os.open(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        json.dump(asdict(plan), file, indent=1)
+    """Write range.json."""
+    write(asdict(plan), folder / NAME)
 
 
 def load(folder: Path) -> Plan:
     """Read range.json; ConfigError where there is none."""
-    try:
-        data = json.loads((folder / NAME).read_text("ascii"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"read {folder / NAME}", str(error), "name the folder of a drill") from None
+    data = read(folder / NAME, "name the folder of a drill")
     for key in ("front", "back", "device"):
         data[key] = tuple(data[key])
     return Plan(**data)
+
+
+def write(data: Json, path: Path) -> None:
+    """Write a plan's file, readable by its owner alone: it has keys and passwords."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        json.dump(data, file, indent=1)
+
+
+def read(path: Path, do: str) -> Json:
+    """A plan's file.
+
+    Raises:
+        ConfigError: there is none; `do` says what to do then.
+    """
+    try:
+        return json.loads(path.read_text("ascii"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"read {path}", str(error), do) from None

@@ -7,19 +7,16 @@ SIGKILL alike nothing is left running. Everything it writes is below its folder.
 from __future__ import annotations
 
 import json
-import os
-import select
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from lab import c2, plan, site, victim
 from lab.c2 import Message
+from lab.child import Child
 from lab.victim import Planted
 from tasks.model import ConfigError, Json, Remote, TargetError
 
@@ -54,7 +51,7 @@ class Range:
         self.plan = victim.build(self.root, chosen, victim.compiler() if compiler == "" else compiler)
         plan.save(self.plan, self.folder)
         self._whole = self._fresh = True
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child = Child(self.folder, START)
 
     @classmethod
     def reopen(cls, folder: Path, beacon: bool = False) -> Range:
@@ -69,7 +66,7 @@ class Range:
         self = cls.__new__(cls)
         self.folder = folder.absolute()
         self.plan = plan.load(self.folder)
-        self._whole, self._fresh, self._child = beacon, False, None
+        self._whole, self._fresh, self._child = beacon, False, Child(self.folder, START)
         return self
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -87,19 +84,9 @@ class Range:
         Raises:
             TargetError: it did not come up; says what the child printed.
         """
-        code = str(Path(__file__).resolve().parent.parent)
-        argv = [sys.executable, "-m", "lab.inside", str(self.folder), "whole" if self._whole else "device"]
-        with (self.folder / "lab.log").open("ab") as log:
-            self._child = subprocess.Popen(  # noqa: S603
-                argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=os.environ | {"PYTHONPATH": code},
-                start_new_session=True,
-            )
+        words = ["-m", "lab.inside", str(self.folder), "whole" if self._whole else "device"]
         try:
-            self._answer()
+            self._child.start([sys.executable, *words])
             self._first_message()
         except BaseException:
             self.stop()
@@ -107,17 +94,7 @@ class Range:
 
     def stop(self) -> None:
         """End everything; a second call does nothing."""
-        child, self._child = self._child, None
-        if child is None or child.stdin is None or child.stdout is None:
-            return
-        with suppress(BrokenPipeError):
-            child.stdin.close()
-        try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            child.kill()  # its processes end with their pipe
-            child.wait()
-        child.stdout.close()
+        self._child.stop()
 
     def _first_message(self) -> None:
         # In a reopened range, persistence may be off: no beacon is what a cleanup leaves behind.
@@ -126,23 +103,8 @@ class Range:
                 "start the beacon", "the C2 heard nothing", f"is {self.folder} on a file system mounted noexec?"
             )
 
-    def _answer(self) -> Json:
-        child = self._child
-        if child is None or child.stdout is None:
-            raise TargetError("ask the laboratory", "it is not running", "start the range first")
-        ready, _, _ = select.select([child.stdout], [], [], START)
-        line = child.stdout.readline() if ready else b""
-        if not line:
-            log = self.folder / "lab.log"
-            raise TargetError("start the laboratory", log.read_text(errors="replace")[-500:], f"see {log}")
-        return json.loads(line)
-
     def _order(self, **order: Json) -> Json:
-        if self._child is None or self._child.stdin is None:
-            raise TargetError("ask the laboratory", "it is not running", "start the range first")
-        self._child.stdin.write(json.dumps(order).encode() + b"\n")
-        self._child.stdin.flush()
-        return self._answer()
+        return self._child.order(order)
 
     @staticmethod
     def wait(true: Callable[[], bool], seconds: float) -> bool:
@@ -178,7 +140,7 @@ class Range:
 
     def alert(self) -> bytes:
         """One line of Suricata's EVE JSON about the beacon, as a sensor writes it now."""
-        flows = self._order(state=True)["connections"] if self._child else []
+        flows = self._order(state=True)["connections"] if self._child.runs else []
         port = flows[0][1] if flows else 40000
         return site.alert(self.plan.victim, self.plan.front, port, datetime.now(UTC))
 
@@ -200,7 +162,7 @@ class Range:
 
     def device_state(self) -> Json:
         """The device's running and startup configuration and hit counts; as last kept when it is not running."""
-        if self._child:
+        if self._child.runs:
             return self._order(state=True)["device"]
         return json.loads((self.folder / "device.json").read_text("ascii"))
 

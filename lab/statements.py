@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from lab.cli import Incomplete, Invalid, Word
 
@@ -68,6 +69,15 @@ class Schema:
 def schema(text: str, **checks: Check) -> Schema:
     """A schema from one pattern a line."""
     return Schema(tuple(tuple(line.split()) for line in text.splitlines() if line.strip()), checks)
+
+
+def is_network(word: str) -> bool:
+    """Is it an address or a prefix?"""
+    try:
+        ip_network(word)
+    except ValueError:
+        return False
+    return True
 
 
 def merged(running: Statements, before: Statements, after: Statements) -> Statements:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,9 +9,9 @@ from pathlib import Path
 from lab.netns import layout
 from lab.netns import scenario as scenarios
 from lab.netns.scenario import Scenario
+from lab.plan import read, write
 from lab.sshd import new_key
 from lab.victim import Planted
-from tasks.model import ConfigError
 
 NAME = "netns.json"
 LOGINS = {"root": "root", "sudo": "hemostat", "sudo_password": "hemostat"}
@@ -49,18 +47,13 @@ def fresh(scenario: Scenario, hosts: tuple[str, ...]) -> Plan:
 
 
 def save(plan: Plan, folder: Path) -> None:
-    """Write netns.json, readable by its owner alone: it has keys and passwords."""
-    handle = os.open(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        json.dump(asdict(plan), file, indent=1)
+    """Write netns.json."""
+    write(asdict(plan), folder / NAME)
 
 
 def load(folder: Path) -> Plan:
     """Read netns.json; ConfigError where there is none."""
-    try:
-        data = json.loads((folder / NAME).read_text("ascii"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"read {folder / NAME}", str(error), "name the folder of a drill in namespaces") from None
+    data = read(folder / NAME, "name the folder of a drill in namespaces")
     data["scenario"] = scenarios.of(data["scenario"])
     data["planted"] = tuple(Planted(**item) for item in data["planted"])
     data["c2"] = tuple(data["c2"])

@@ -6,9 +6,7 @@ that hemostat reaches the hosts by their addresses, over SSH, as on a real site.
 
 from __future__ import annotations
 
-import json
 import os
-import select
 import shutil
 import subprocess
 import sys
@@ -17,18 +15,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import BinaryIO
 
 from lab import c2
 from lab import range as loopback
 from lab import site as sites
 from lab.c2 import Message
+from lab.child import Child
 from lab.netns import frr, heartbeat, kernel, layout, plan, plant, root, site, systemd
 from lab.netns.scenario import Scenario
 from lab.victim import Planted
 from tasks.model import ConfigError, Json, Remote, TargetError
 
 START = 20.0
+ANSWERS = 2 * START
 PROGRAMS = ("ip", "nft", "conntrack", "/usr/sbin/sshd", "gcc")
 
 
@@ -48,7 +47,7 @@ class Range:
             raise ConfigError("make a range in namespaces", why, "see `hemostat drill --range netns --explain`")
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.plan = self._built(scenario)
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child = Child(self.folder, ANSWERS)
         self._home = -1
         self._fresh = True
 
@@ -62,7 +61,7 @@ class Range:
         self = cls.__new__(cls)
         self.folder = folder.absolute()
         self.plan = plan.load(self.folder)
-        self._child, self._home, self._fresh = None, -1, False
+        self._child, self._home, self._fresh = Child(self.folder, ANSWERS), -1, False
         return self
 
     def _built(self, scenario: Scenario) -> plan.Plan:
@@ -100,19 +99,8 @@ class Range:
         Raises:
             TargetError: it did not come up; says what it printed.
         """
-        code = str(Path(__file__).resolve().parents[2])
-        argv = [*_as_root(), sys.executable, "-m", "lab.netns.inside", str(self.folder)]
-        with (self.folder / "lab.log").open("ab") as log:
-            self._child = subprocess.Popen(  # noqa: S603
-                argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=os.environ | {"PYTHONPATH": code},
-                start_new_session=True,
-            )
         try:
-            self._answer()
+            self._child.start([*_as_root(), sys.executable, "-m", "lab.netns.inside", str(self.folder)])
             self._enter(self._child.pid)
             self._first_message()
         except BaseException:
@@ -128,7 +116,7 @@ class Range:
     def _first_message(self) -> None:
         wanted = self._fresh and self.plan.scenario.beacon != "none"
         if wanted and not loopback.Range.wait(lambda: bool(self.c2_messages()), START):
-            raise TargetError("start the beacon", "the C2 heard nothing", f"see {self.folder / 'lab.log'}")
+            raise TargetError("start the beacon", "the C2 heard nothing", f"see {self._child.log}")
 
     def stop(self) -> None:
         """Leave its network and end everything; a second call does nothing."""
@@ -137,43 +125,13 @@ class Range:
                 kernel.setns(self._home, kernel.NEWNET)
             os.close(self._home)
             self._home = -1
-        child, self._child = self._child, None
-        if child is None or child.stdin is None or child.stdout is None:
-            return
-        with suppress(BrokenPipeError):
-            child.stdin.close()
-        try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            child.kill()  # the kernel ends its namespaces with it
-            child.wait()
-        child.stdout.close()
+        self._child.stop()
 
     # --- orders ------------------------------------------------------------------------------------------------------
 
-    def _answer(self) -> Json:
-        child = self._running()
-        ready, _, _ = select.select([_stream(child.stdout)], [], [], 2 * START)
-        line = _stream(child.stdout).readline() if ready else b""
-        if not line:
-            log = self.folder / "lab.log"
-            raise TargetError("start the range", log.read_text(errors="replace")[-1500:], f"see {log}")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise TargetError("ask the range", answer["error"], f"see {self.folder / 'lab.log'}")
-        return answer
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._child is None:
-            raise TargetError("ask the range", "it is not running", "start it first")
-        return self._child
-
     def order(self, host: str, do: str, **more: Json) -> Json:
         """Say an order to a host's first process (lab.netns.host.ORDERS); its answer."""
-        stream = _stream(self._running().stdin)
-        stream.write(json.dumps({"host": host, "do": do, **more}).encode() + b"\n")
-        stream.flush()
-        return self._answer()
+        return self._child.order({"host": host, "do": do, **more})
 
     def run(self, host: str, *argv: str, stdin: str = "") -> str:
         """Run a program on a host, from within; its standard output. TargetError when it fails."""
@@ -231,10 +189,6 @@ class Range:
     def control(self) -> tuple[int, int]:
         """How many messages the control host sent, and how many had no answer."""
         return heartbeat.lost(self.folder / "control.jsonl")
-
-
-def _stream(stream: object) -> BinaryIO:
-    return stream  # type: ignore[return-value]
 
 
 def _join(pid: int, name: str, kind: int) -> None:

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from lab.cli import Ambiguous, Denied, Grammar, Invalid, Mode, Session, Word
 from lab.device import Flow
-from lab.statements import Statements, lines, merged, schema
+from lab.statements import Statements, is_network, lines, merged, schema
 from lab.typed import Typed
 from tasks.model import Address
 from tasks.settings import Network
@@ -27,14 +27,6 @@ from tasks.settings import Network
 cli = Grammar()
 BOOK = ("security", "address-book", "global")
 PAIR = ("security", "policies", "from-zone")
-
-
-def _prefix(word: str) -> bool:
-    try:
-        ip_network(word)
-    except ValueError:
-        return False
-    return True
 
 
 SCHEMA = schema(
@@ -50,7 +42,7 @@ SCHEMA = schema(
     security policies from-zone ZONE to-zone ZONE policy NAME then reject
     security policies from-zone ZONE to-zone ZONE policy NAME then permit
     """,
-    PREFIX=_prefix,
+    PREFIX=is_network,
     ZONE=lambda word: word in ("trust", "untrust", "dmz"),
 )
 

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from lab.cli import Ambiguous, Denied, Grammar, Incomplete, Mode, Session
 from lab.device import Flow
-from lab.statements import Statement, Statements, lines, schema
+from lab.statements import Statement, Statements, is_network, lines, schema
 from lab.typed import Typed
 from tasks.model import Address
 from tasks.settings import Network
@@ -26,14 +26,6 @@ from tasks.settings import Network
 cli = Grammar()
 RULES = ("rulebase", "security", "rules")
 KEYS = ("from", "to", "source", "destination", "application", "service")
-
-
-def _prefix(word: str) -> bool:
-    try:
-        ip_network(word)
-    except ValueError:
-        return False
-    return True
 
 
 SCHEMA = schema(
@@ -49,7 +41,7 @@ SCHEMA = schema(
             "rulebase security rules NAME action ACTION!",
         ]
     ),
-    PREFIX=_prefix,
+    PREFIX=is_network,
     ACTION=lambda word: word in ("allow", "deny", "drop", "reset-both"),
 )
 

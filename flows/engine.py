@@ -54,20 +54,6 @@ def following(case: Case) -> Step | None:
     return next((step for step in Step if not case.state.done(step)), None)
 
 
-def run(case: Case, watcher: Watcher, until: Step | None = None) -> StepEnd | None:
-    """Run step after step until one does not finish, or `until` has ended. Finished steps are never run again.
-
-    Returns:
-        The last step's end; None when there was nothing to run.
-    """
-    end = None
-    while (step := following(case)) is not None:
-        end = run_step(case, step, watcher)
-        if not end.outcome.finished or step is until:
-            break
-    return end
-
-
 def run_step(case: Case, step: Step, watcher: Watcher) -> StepEnd:
     """Run one step and journal how it ended. This is the boundary: no error gets past it, each becomes an outcome."""
     if case.state.done(step) and step in case.state.ends:

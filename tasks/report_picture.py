@@ -12,7 +12,7 @@ from tasks.report_lines import TONES, duration, since
 from tasks.report_times import Span, Stretch, total, union
 
 LEFT, AXIS, RIGHT = 156.0, 684.0, 160.0
-LANE, BAR, ROW = 34.0, 14.0, 19.0
+LANE, ROW = 34.0, 19.0
 CHAR = 7.2  # the widest average of a 12 px sans serif font, with some air
 BREAK = 64.0
 LEAST_BAR = 4.0

@@ -64,7 +64,6 @@ ROUTES = {
     ROUTER: (f"{INSIDE} via 10.66.8.1", f"{INSIDE6} via fd66:0:0:8::1"),
     INTERNET: ("default via 198.18.0.1", "default via 2001:2::1"),
 }
-FORWARDING = (FIREWALL, ROUTER)
 
 
 def cables(pids: dict[str, int]) -> Iterator[str]:

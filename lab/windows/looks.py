@@ -20,8 +20,6 @@ from tasks.transports import winrm_frame as frame
 from tasks.windows.paths import plain
 
 Row = dict[str, Any]
-KINDS = ("services", "tasks", "registry", "subscriptions", "drivers")
-_LISTED = {"services": "services", "tasks": "tasks", "registry": "registry"}
 CHUNK = 49152
 
 

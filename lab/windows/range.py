@@ -33,7 +33,6 @@ NAME = "windows.json"
 USER = "hemostat"
 # Names of environment variables; another range of this process has its own.
 PASSWORD, DEVICE, ENABLE = "HEMOSTAT_LAB_WINDOWS", "HEMOSTAT_LAB_WINDOWS_ASA", "HEMOSTAT_LAB_WINDOWS_ENABLE"
-START = 10.0
 # The runner's address, as the simulated host sees it; its firewall counts for it as for any other.
 CALLER, MOVED = "10.66.0.7", "10.66.0.8"
 

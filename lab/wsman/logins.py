@@ -96,7 +96,6 @@ class Login:
         data = b"tls-server-end-point:" + hashlib.sha256(certificate).digest()
         self.binding = GssChannelBindings(application_data=data) if certificate else None
         self.context: spnego.ContextProxy | None = None
-        self._scheme = ""
 
     @property
     def offers(self) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -43,9 +43,6 @@ class Fetched:
     sha256: str
     cut: bool = False
     gaps: tuple[str, ...] = ()
-
-
-Progress = Callable[[str, float], None]
 
 
 class Hands(Protocol):

@@ -19,8 +19,6 @@ from tasks.transports import ssh_look_system as around
 from tasks.transports.linux_files import WRITABLE
 from tasks.transports.ssh_look_records import Ask, records
 
-SCRIPT = "look.sh"
-
 
 def boot_time(ask: Ask) -> float:
     """Seconds since the epoch at which the host's kernel started."""

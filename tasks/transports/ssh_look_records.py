@@ -123,14 +123,3 @@ def users(found: Sequence[Record]) -> dict[int, str]:
             if len(fields) == 7 and fields[2].isascii() and fields[2].isdigit():
                 names.setdefault(int(fields[2]), fields[0])
     return names
-
-
-def whole(found: Sequence[Record], verb: str) -> list[Record]:
-    """The records, if there are any at all.
-
-    Raises:
-        TargetError: the host answered nothing.
-    """
-    if not of_kind(found, "end"):
-        raise TargetError(f"{verb} on the host", "its answer has no end", "look at it by hand; is it overloaded?")
-    return list(found)

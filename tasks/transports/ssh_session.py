@@ -15,7 +15,6 @@ from tasks.settings import Host
 from tasks.transports import ssh_text
 from tasks.transports.ssh_wire import Wire
 
-Ask = Callable[[str, Sequence[str], float], bytes]
 Resolve = Callable[[str], str]
 OUTPUT_LIMIT = 64 << 20
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"

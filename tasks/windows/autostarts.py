@@ -17,7 +17,6 @@ from tasks.windows.paths import base, mentions, plain, started, unquoted
 from tasks.windows.processes import signed
 from tasks.windows.tricks import tricks
 
-ATTACK = {"service": "T1543.003", "task": "T1053.005", "wmi": "T1546.003", "startup": "T1547.001"}
 _SHELLS = frozenset({"cmd.exe", "powershell.exe", "pwsh.exe", "mshta.exe", "wscript.exe", "cscript.exe"})
 _RECENT = 15
 _DISABLED = 30

@@ -43,16 +43,6 @@ def base(path: str) -> str:
     return ntpath.basename(plain(path))
 
 
-def folder(path: str) -> str:
-    """The folder, lower case, without a closing backslash."""
-    return ntpath.dirname(plain(path)).rstrip("\\")
-
-
-def same(one: str, other: str) -> bool:
-    """Do both texts name the same file?"""
-    return bool(one) and plain(one) == plain(other)
-
-
 def program(command: str) -> str:
     """The program that a command line starts, as CreateProcess does: the quoted first word, else the shortest prefix that is one."""
     text = command.strip()

@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from flows import engine
+from flows.launch import Launch, urgent
 from lab.netns.range import Range
 from tasks import on_host, site, undo
 from tasks.case import Case, Request, opened, reopened
@@ -60,7 +61,7 @@ def respond(folder: Path) -> tuple[Path, Outcome]:
     remote = Remote.parse((folder / "remote").read_text())
     request = Request(known.host("victim"), remote, known.playbook("drill"), "anna", Mode.DRILL)
     with opened(folder / "reports", known, request) as case:
-        engine.run(case, engine.Nobody(), until=Step.BLOCK)
+        urgent(case, Launch())
         return case.folder, case.state.ends[Step.BLOCK].outcome
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from flows import engine
 from flows.engine import Nobody
+from flows.launch import Launch, urgent
 from tasks.case import Case
 from tasks.journal import BrokenChain
 from tasks.model import (
@@ -63,25 +64,33 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> dict[Step, Work]:
     return steps
 
 
+def run(case: Case) -> StepEnd | None:
+    """One launch, as a command makes it; the last step's end."""
+    launch, end = Launch(), None
+    while (step := launch.following(case)) is not None:
+        end = launch.turn(case, step)
+    return end
+
+
 def begun(case: Case) -> list[Step]:
     return [Step(r.data["step"]) for r in case.journal.records if r.kind == "step.started"]
 
 
 def test_all_seven_run_in_their_order_and_once(case: Case, steps: dict[Step, Work]) -> None:
     """A second run finds nothing to do and writes nothing."""
-    end = engine.run(case, Nobody())
+    end = run(case)
     assert end is not None
     assert (end.step, begun(case)) == (Step.REPORT, list(Step))
-    assert engine.run(case, Nobody()) is None
+    assert run(case) is None
     assert engine.run_step(case, Step.BLOCK, Nobody()) == case.state.ends[Step.BLOCK]
     assert begun(case) == list(Step)
 
 
-def test_until_stops_after_that_step(case: Case, steps: dict[Step, Work]) -> None:
+def test_the_urgent_steps_are_confirm_and_block(case: Case, steps: dict[Step, Work]) -> None:
     """And the next run goes on behind it."""
-    engine.run(case, Nobody(), until=Step.BLOCK)
+    urgent(case, Launch())
     assert begun(case) == [Step.CONFIRM, Step.BLOCK]
-    engine.run(case, Nobody())
+    run(case)
     assert begun(case) == list(Step)
 
 
@@ -92,12 +101,12 @@ STOPS = [outcome for outcome in Outcome if not outcome.finished]
 def test_a_step_that_does_not_finish_stops_the_run(case: Case, steps: dict[Step, Work], outcome: Outcome) -> None:
     """Finished steps stand; the next run tries the same step again; a skip goes past it."""
     steps[Step.BLOCK] = does(Step.BLOCK, outcome)
-    end = engine.run(case, Nobody())
+    end = run(case)
     assert end == StepEnd(Step.BLOCK, outcome, "summary", "next")
-    engine.run(case, Nobody())
+    run(case)
     assert begun(case) == [Step.CONFIRM, Step.BLOCK, Step.BLOCK]
     case.record("step.skipped", step=Step.BLOCK, by="anna", reason="unplugged")
-    engine.run(case, Nobody())
+    run(case)
     assert case.state.last is Step.REPORT
 
 
@@ -124,7 +133,7 @@ def test_every_error_becomes_an_outcome(
 ) -> None:
     """With what to do next, in the journal, and the run stops there."""
     steps[Step.CONFIRM] = raises(error)
-    end = engine.run(case, Nobody())
+    end = run(case)
     assert end is not None
     assert (end.outcome, do in end.next) == (outcome, True)
     assert case.state.ends[Step.CONFIRM] == end
@@ -139,7 +148,7 @@ def test_an_unknown_error_leaves_its_places_and_no_values(case: Case, steps: dic
         return StepEnd(Step.CONFIRM, Outcome.DONE, {}[len(password)])
 
     steps[Step.CONFIRM] = leaks
-    engine.run(case, Nobody())
+    run(case)
     (note,) = [r.data for r in case.journal.records if r.kind == "note"]
     assert any("leaks (test_engine.py" in frame for frame in note["where"])
     assert "hunter2" not in case.journal.path.read_text()
@@ -148,7 +157,7 @@ def test_an_unknown_error_leaves_its_places_and_no_values(case: Case, steps: dic
 def test_ctrl_c_lets_no_later_act_begin(case: Case, steps: dict[Step, Work]) -> None:
     """What asks `checkpoint` from then on, in whatever thread, is stopped."""
     steps[Step.CONFIRM] = raises(KeyboardInterrupt())
-    engine.run(case, Nobody())
+    run(case)
     with pytest.raises(Refused, match="stopped the run"):
         case.checkpoint()
 
@@ -160,7 +169,7 @@ def test_a_rejected_alert_runs_no_step_but_the_report(case: Case, steps: dict[St
     )
     for step in list(Step)[1:6]:
         steps[step] = raises(AssertionError(f"{step} ran"))
-    engine.run(case, Nobody())
+    run(case)
     nothing = [s for s in Step if case.state.ends[s].outcome is Outcome.NOTHING_TO_DO]
     assert nothing == list(Step)[1:6]
     assert case.state.ends[Step.REPORT].outcome is Outcome.DONE
@@ -170,9 +179,9 @@ def test_no_cleanup_without_sealed_evidence(case: Case, steps: dict[Step, Work])
     """A person who skips collect is still refused at cleanup."""
     steps[Step.COLLECT] = does(Step.COLLECT, Outcome.FAILED)
     steps[Step.CLEANUP] = raises(AssertionError("cleanup ran"))
-    engine.run(case, Nobody())
+    run(case)
     case.record("step.skipped", step=Step.COLLECT, by="anna", reason="no room")
-    end = engine.run(case, Nobody())
+    end = run(case)
     assert end is not None
     assert (end.step, end.outcome) == (Step.CLEANUP, Outcome.REFUSED)
     assert "no cleanup without evidence" in end.next

@@ -10,6 +10,7 @@ import typer
 
 from flows import doors, runs
 from flows.cli_out import CODES, AsJson, IncidentId, Reports, SiteFolder, console, facts, reports_of
+from tasks.alerts.input import MAX_BYTES
 from tasks.case import find, load_state
 from tasks.model import ConfigError, Consent, Step
 
@@ -64,7 +65,7 @@ def alert(
     as_json: AsJson = False,
 ) -> None:
     """Take an alert as a sensor sent it, and run the seven steps for each incident in it."""
-    raw = sys.stdin.buffer.read() if str(file) == "-" else _bytes(file)
+    raw = sys.stdin.buffer.read(MAX_BYTES + 1) if str(file) == "-" else _bytes(file)
     known, requests = doors.by_alert(site.absolute(), source, raw, playbook=playbook)
     options = runs.Options(reports_of(site, reports), yes, prefect, as_json)
     folders = runs.respond_all(known, requests, options)
@@ -249,7 +250,8 @@ def _end(folder: Path, options: runs.Options) -> NoReturn:
 
 def _bytes(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        with file.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(
             f"read {file}", error.strerror or str(error), "name a readable file, or - for standard input"

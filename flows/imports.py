@@ -65,7 +65,8 @@ def import_(
 
 def _bytes(file: Path) -> bytes:
     try:
-        return typer.get_binary_stream("stdin").read() if str(file) == "-" else file.read_bytes()
+        with typer.get_binary_stream("stdin") if str(file) == "-" else file.open("rb") as stream:
+            return stream.read(pasted.MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"read {file}", error.strerror or str(error), "name a readable file, or -") from None
 

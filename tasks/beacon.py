@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -76,19 +76,23 @@ def attribute(samples: Sequence[Sample], remote: Remote, processes: Iterable[Pro
     sample. low: no socket, but its command line names the remote (an administrator's may, too).
     """
     by_pid = {p.pid: p for p in processes}
-    seen: dict[int, list[Connection]] = {}
-    for connection in (c for sample in settle(samples) for c in sample if talks(c, remote)):
+    seen: dict[int, dict[int, list[Connection]]] = {}
+    for number, connection in ((n, c) for n, sample in enumerate(settle(samples)) for c in sample if talks(c, remote)):
         if connection.pid is not None:
-            seen.setdefault(connection.pid, []).append(connection)
+            seen.setdefault(connection.pid, {}).setdefault(number, []).append(connection)
     found = [_suspect(pid, sockets, remote, len(samples), by_pid.get(pid)) for pid, sockets in seen.items()]
     found += [_named(p, remote) for p in by_pid.values() if p.pid not in seen and names(p.cmdline, remote)]
     return tuple(sorted(found, key=lambda s: (-_RANK[s.confidence], s.pid)))
 
 
-def _suspect(pid: int, sockets: Sequence[Connection], remote: Remote, samples: int, process: Process | None) -> Suspect:
+def _suspect(
+    pid: int, seen: Mapping[int, Sequence[Connection]], remote: Remote, samples: int, process: Process | None
+) -> Suspect:
+    """`seen` are its sockets by the sample's number: one sample may look more than once."""
+    sockets = [c for sample in seen.values() for c in sample]
     surest = max((c.owner for c in sockets), key=_RANK.__getitem__)
-    times, ports = len({c.at for c in sockets}), len({c.local_port for c in sockets})
-    reasons = [f"it held {ports} socket(s) to {remote}, seen in {times} of {samples} samples"]
+    ports = len({c.local_port for c in sockets})
+    reasons = [f"it held {ports} socket(s) to {remote}, seen in {len(seen)} of {samples} samples"]
     if surest != "high":
         reasons.append("its socket was ownerless when seen, but was its own in another sample")
     return Suspect(pid, process.created if process else 0.0, surest, tuple(reasons))

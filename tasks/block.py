@@ -205,7 +205,11 @@ def listing(session: Session, t: Target) -> Listing:
 
 def ask_for(session: Session, firewall: Firewall, entry: Entry) -> Listing:
     """The same for any entry, as `plan` and `check` want it."""
-    return firewall.read(entry, session.ask(firewall.look(entry)))
+    answers = session.ask(firewall.look(entry))
+    try:
+        return firewall.read(entry, answers)
+    except ValueError:  # Python reads no number of thousands of digits
+        raise TargetError("read the device's answer", "a number in it is none", "look at it by hand") from None
 
 
 def look(session: Session, t: Target) -> Look:

@@ -34,7 +34,7 @@ def records(source: str, raw: bytes, line: Line | None = None) -> Iterator[Recor
         ConfigError: too long, too many.
     """
     if len(raw) > MAX_BYTES:
-        raise ConfigError(f"read the {source} input", f"it has {len(raw)} bytes", f"at most {MAX_BYTES} are taken")
+        raise ConfigError(f"read the {source} input", "it is too long", f"at most {MAX_BYTES} bytes are taken")
     values = list(_values(source, raw, line))
     if len(values) > MAX_RECORDS:
         raise ConfigError(

@@ -110,8 +110,11 @@ def _denied_first(entry: Entry, policies: str) -> str:
 
 def _policies(shown: str) -> Iterator[tuple[str, Mapping[str, str]]]:
     """Each policy's number and settings, in the order in which they are tried. `show` leaves out what is the default."""
-    for number, body in re.findall(r"^\s+edit (\d+)\s*$(.*?)^\s+next\s*$", shown, re.M | re.S):
-        yield number, dict(re.findall(r"^\s+set (\S+) (.*?)\s*$", body, re.M))
+    _, *parts = re.split(r"^\s+edit (\d+)\s*$", shown, flags=re.M)
+    for number, rest in zip(parts[::2], parts[1::2], strict=True):
+        body, *ended = re.split(r"^\s+next\s*$", rest, maxsplit=1, flags=re.M)
+        if ended:
+            yield number, {key: value.rstrip() for key, value in re.findall(r"^\s+set (\S+) (.*)$", body, re.M)}
 
 
 def block(entry: Entry, listing: Listing) -> tuple[Command, ...]:

@@ -72,7 +72,7 @@ def _address(text: str) -> Address | None:
 
 def _deny(entry: Entry, policy: str) -> str | None:
     """The name of the first rule, if it drops the group and nothing narrows it."""
-    first = re.search(r"^ *rule \d+ name (\S+)([^\r\n]*)\n((?:(?! *rule \d+ name ).*\n?)*)", policy, re.M)
+    first = re.search(r"^ *rule \d+ name (\S+)(?!\S)([^\r\n]*)\n((?:(?! *rule \d+ name ).*\n?)*)", policy, re.M)
     if first is None or first.group(2).strip():  # (Inactive)
         return None
     told = {line.strip() for line in first.group(3).splitlines() if line.strip(" #")}

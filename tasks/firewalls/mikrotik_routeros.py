@@ -88,9 +88,9 @@ def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
 
 def _items(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     """The lines of a terse print. A comment may hold anything, another `address=` too: such a line is marked and counts for nothing."""
-    for number, flags, rest in re.findall(r"^\s*(\d+)\s+([A-Z ]*?)\s*((?:[a-z.-]+=).*)$", text, re.M):
-        pairs = re.findall(r"([a-z][a-z.-]*)=(\S*)", rest)
-        told = {**dict(pairs), "flags": flags}
+    for number, flags, rest in re.findall(r"^\s*(\d+)\s+((?:[A-Z]+ +)*)((?:[a-z.-]+=).*)$", text, re.M):
+        pairs = re.findall(r"(?<![a-z.-])[.-]*+([a-z][a-z.-]*+)=(\S*)", rest)
+        told = {**dict(pairs), "flags": flags.strip()}
         yield int(number), told if len(told) == len(pairs) + 1 else {**told, TWICE: ""}
 
 

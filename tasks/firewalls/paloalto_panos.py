@@ -83,7 +83,9 @@ def read(entry: Entry, answers: tuple[str, ...]) -> Listing:
 
 def _rules(policy: str) -> Iterator[tuple[str, str]]:
     """Name and text of each rule in force, first one first."""
-    yield from re.findall(r"^\"?([^\"{;\r\n]+?)(?:; index: \d+)?\"? \{(.*?)^\}", policy, re.M | re.S)
+    for part in re.split(r"^\}", policy, flags=re.M)[:-1]:
+        if head := re.search(r"^\"?([^\"{;\r\n]+?)(?:; index: \d+)?\"? \{", part, re.M):
+            yield head[1], part[head.end() :]
 
 
 def block(entry: Entry, listing: Listing) -> tuple[Command, ...]:

@@ -30,6 +30,10 @@ TRANSIENT = rb"Interrupted system call|Resource (?:temporarily unavailable|busy)
 RETRIES = 5
 # Characters of a command that its echo must repeat.
 ECHO = 16
+# Characters of one answer: far more than any list or policy that we ask for. A device may be an attacker's, too.
+LARGEST = 16 << 20
+# Characters at the end of an answer in which its prompt stands.
+TAIL = 4096
 
 
 def lock_folder(site: Site) -> Path:
@@ -70,7 +74,7 @@ class Cli:
     def __init__(self, host: Host, firewall: Firewall, connection: Any) -> None:
         self._host, self._firewall, self._connection = host, firewall, connection
         # A prompt shows a long hostname shortened in configuration mode, so only its beginning is certain.
-        self._prompt = firewall.prompt.replace("{base}", re.escape(connection.base_prompt[:14]) + r"\S*?")
+        self._prompt = firewall.prompt.replace("{base}", re.escape(connection.base_prompt[:14]) + r"\S{0,99}?")
 
     def ask(self, commands: Sequence[Command]) -> tuple[str, ...]:
         """Say them in order.
@@ -107,10 +111,10 @@ class Cli:
         netmiko's read_until_pattern sleeps 10 ms between looks, and a block is a dozen commands: waiting on the channel itself
         takes two thirds off a command (tests/bench).
         """
-        channel, answer, deadline = self._connection.remote_conn, "", time.monotonic() + seconds
+        channel, answer, seen, deadline = self._connection.remote_conn, "", 0, time.monotonic() + seconds
         echo, poll = said[:ECHO], select.poll()  # select(2) takes no file number above 1023, and serve has many files
         poll.register(channel, select.POLLIN)
-        while (start := answer.find(echo)) < 0 or not re.search(pattern, answer[start:]):
+        while (start := answer.find(echo)) < 0 or not re.search(pattern, answer[max(start, seen - TAIL) :]):
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError(f"no prompt within {seconds:g} s")
@@ -118,7 +122,9 @@ class Cli:
             new = self._connection.read_channel()
             if not new and channel.exit_status_ready():
                 raise EOFError("the device closed the connection")
-            answer += new
+            seen, answer = len(answer), answer + new
+            if len(answer) > LARGEST:
+                raise OSError(f"{len(answer)} characters and no end")
         return answer[start:]
 
     def _back_out(self) -> None:
@@ -171,11 +177,12 @@ def _refusal(host: Host, command: Command, words: str) -> TargetError:
 
 
 def _body(answer: str, said: str) -> str:
-    """The answer without its echo and without the prompt."""
+    """The answer without its echo and without the prompt; one blank line for many, as `^\\s*` tries each against all others."""
     lines = answer.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if lines and said in lines[0]:
         lines = lines[1:]
-    return "\n".join(lines[:-1])
+    pairs = zip(["", *lines], lines[:-1], strict=False)
+    return "\n".join(line for before, line in pairs if line.strip() or before.strip())
 
 
 @contextlib.contextmanager

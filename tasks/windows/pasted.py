@@ -59,7 +59,7 @@ def decoded(raw: bytes) -> str:
         ConfigError: too large, or none of these.
     """
     if len(raw) > MAX_BYTES:
-        raise ConfigError("read the pasted output", f"it has {len(raw)} bytes", f"at most {MAX_BYTES} are taken")
+        raise ConfigError("read the pasted output", "it is too long", f"at most {MAX_BYTES} bytes are taken")
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return raw.decode("utf-16", "replace")
     if raw[1:40:2].count(0) > 10:

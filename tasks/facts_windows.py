@@ -91,7 +91,8 @@ class Task:
 @dataclass(frozen=True, slots=True)
 class RegistryValue:
     """One autostart value. `kind` is run, winlogon, appinit, ifeo, silent_exit, lsa, boot_execute, appcert, print_monitor, active_setup,
-    com_user or portproxy; `view` 64 or 32; `type` the registry type's name; `user` whose hive it is, empty for the machine's."""
+    com_user or portproxy; `view` 64 or 32; `type` the registry type's name, or Unreadable;
+    `user` whose hive it is, empty for the machine's."""
 
     kind: str
     key: str

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from tasks.model import Action, Finding, inert
 from tasks.remedies.shape import Scope, mark
+from tasks.windows.registry import UNREADABLE
 from tasks.windows.remedy import Shipped, of_windows
 
 kinds = ("windows.value",)
 _SHIPPED = Shipped("value")
 look, act, look_restored, undo = _SHIPPED.look, _SHIPPED.act, _SHIPPED.look_restored, _SHIPPED.undo
+# No script can name a value whose name holds a null character: that is left to a person.
 # Without the value, Windows itself does what it does on a clean machine. Security packages and boot programs are left to a person.
 GOES = (
     "run.",
@@ -35,7 +37,11 @@ CLEAN = {
 def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
     if not scope.windows:
         return []
-    values = {(f.facts["key"], f.facts["name"], f.facts["view"]): f for f in of_windows(findings, *GOES)}
+    values = {
+        (f.facts["key"], f.facts["name"], f.facts["view"]): f
+        for f in of_windows(findings, *GOES)
+        if f.facts["type"] != UNREADABLE
+    }
     return [_action(finding, scope) for _, finding in sorted(values.items())]
 
 

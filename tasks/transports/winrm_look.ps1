@@ -170,7 +170,9 @@ $sections['registry'] = { param($want)
             if (($null -ne $Names) -and ($Names -notcontains $name)) { continue }
             $data = $key.GetValue($name, $null, 'DoNotExpandEnvironmentNames')
             $text = if ($data -is [array]) { @($data) -join ' ' } else { "$data" }
-            @{ kind = $Kind; key = "$Hive\$Path"; name = "$name"; data = $text; type = "$($key.GetValueKind($name))"; view = $View; user = "$User" }
+            # A name that is listed and then not found holds a null character, at which every such call ends: it hides from Windows' own tools.
+            try { $type = "$($key.GetValueKind($name))" } catch { $type = 'Unreadable' }
+            @{ kind = $Kind; key = "$Hive\$Path"; name = "$name"; data = $text; type = $type; view = $View; user = "$User" }
         }
         $key.Close()
     }

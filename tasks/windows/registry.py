@@ -24,6 +24,8 @@ ATTACK = {
     "com_user": "T1546.015",
     "portproxy": "T1090.001",
 }
+# What look.ps1 calls the type of a value that its own name does not lead to.
+UNREADABLE = "Unreadable"
 # Each is a program that the logon screen starts before anyone has logged in.
 _BEFORE_LOGON = frozenset(
     {"sethc.exe", "utilman.exe", "osk.exe", "magnify.exe", "narrator.exe", "displayswitch.exe", "atbroker.exe"}
@@ -74,6 +76,8 @@ _MONITORS = frozenset(
 
 def against(value: RegistryValue) -> Iterator[Sign]:
     """What the value by itself shows, whatever it starts."""
+    if value.type == UNREADABLE:
+        yield Sign("has a name with a null character, which hides it from Windows' own tools", 85, "T1564")
     if not value.data.strip():
         return
     if sign := _FLAT.get(value.kind):

@@ -28,6 +28,8 @@ NEEDS: dict[str, Role] = {
     "reject": "approver",
     "undo": "approver",
 }
+# What takes something away, or leaves it out, is asked for with a reason: the journal keeps it.
+REASONED = frozenset({"reject", "skip", "undo"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,62}")
 # A resolved token is asked for anew after this many seconds: a keyring may be slow, and a changed token must count soon.
 FRESH = 30.0

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from flows.inbox import KINDS
-from flows.web.auth import NEEDS, Who
+from flows.web.auth import NEEDS, REASONED, Who
 from flows.web.desk import Desk
 from flows.web.pages_door import Denied, Form, PageRoute, Person, see
 from flows.web.pages_render import HEADERS, desk_of
@@ -32,6 +32,8 @@ def act(request: Request, who: Person, form: Form, name: str, kind: str) -> Resp
         raise Denied(403, "denied.role", who, role=who.role, needs=NEEDS[lacking[0]])
     state = desk.shelf.state(name)
     arguments = _answer(state, who, form) if kind in ("approve", "reject") else _wish(desk, name, who, kind, form)
+    if kind in REASONED and not arguments["reason"]:
+        raise Denied(422, "denied.reason", who)
     wanted = next(k for k in KINDS if k == kind)
     number = desk.context.order(name, wanted, arguments, who.name, one(form, "once"))
     if who.via == "bearer":

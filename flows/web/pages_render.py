@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from flows.web import words
-from flows.web.auth import NEEDS, Who, secure
+from flows.web.auth import REASONED, Who, secure
 from flows.web.desk import Desk
 from tasks import phrases, report
 from tasks.model import inert
@@ -142,5 +142,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     env.filters.update(stamp=stamp, duration=duration)
-    env.globals.update(asset=_asset, needs=NEEDS)
+    env.globals.update(asset=_asset, reasoned=REASONED)
     return env

@@ -307,6 +307,15 @@ def test_what_is_no_longer_so_is_not_ordered(reader: Reader, house: Context, cas
     assert house.inbox.orders(story) == []
 
 
+@pytest.mark.parametrize("kind", ["reject", "skip", "undo"])
+def test_what_takes_something_away_needs_a_reason(reader: Reader, house: Context, kind: str) -> None:
+    """The page asks for one, and who sends the form without it, or with spaces alone, orders nothing."""
+    fields = {"step": "block" if kind == "undo" else "cleanup", "digest": DIGEST, "reason": "  "}
+    said = reader.log_in("ada").send("/incidents", f"/incidents/waiting/{kind}", **fields)
+    assert (said.status_code, "A reason is needed" in said.text) == (422, True)
+    assert house.inbox.orders("waiting") == []
+
+
 def test_an_undo_names_its_guard(reader: Reader, house: Context) -> None:
     """Before a passed verification the page offers to lift that guard by its name, and the order carries it."""
     reader.log_in("ada")

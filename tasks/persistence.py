@@ -103,7 +103,7 @@ PLACES: tuple[Place, ...] = (
 _EXEC = re.compile(r"^\s*(?:Exec\w*|TryExec)\s*=")
 _TIMER = re.compile(r"^\s*(On\w+|Unit)\s*=")
 # udev(7): what a rule runs; modprobe.d(5): commands in a module's place; apt.conf(5) and dpkg: commands around an installation.
-_RULE = re.compile(r"\b(?:RUN|PROGRAM|IMPORT\{program\})\s*(?:\{\w+\})?\s*[+:]?==?")
+_RULE = re.compile(r"\b(?:RUN|PROGRAM|IMPORT\{program\})\s*(?:\{\w+\}\s*)?[+:]?==?")
 _INSTALL = re.compile(r"^\s*(?:install|remove)\s")
 _HOOK = re.compile(
     r"\b(?:Pre-Invoke|Post-Invoke(?:-Success)?|Pre-Install-Pkgs|pre-invoke|post-invoke|pre-invoke-success)\b",

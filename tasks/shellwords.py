@@ -102,7 +102,7 @@ def started(text: str, home: str) -> list[str]:
 
 def _unquoted(text: str) -> str:
     # What a parameter expansion trims or replaces (${x%/y}) is a pattern and no path.
-    known = re.sub(r"\$\{\w+[^\w}][^}]*\}", "$X", text.replace("${HOME}", "$HOME"))
+    known = re.sub(r"\$\{\w+[^\w{}][^{}]*\}", "$X", text.replace("${HOME}", "$HOME"))
     return re.sub(r"[\"'\\\\]", "", known)
 
 

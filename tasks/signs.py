@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.collectors.context import Context
@@ -34,34 +34,47 @@ _OPEN = (
 _STREAM = re.compile(r"^/dev/(?:null$|zero$|fd/|std(?:in|out|err)$|tty|pts/|console$)")
 _HIDDEN = re.compile(r"/\.[^/.][^/]*")
 
-_FETCH = r"\b(?:curl|wget|fetch|lwp-download)\b"
-_SHELL = r"(?:\S*/)?(?:ba|da|z|k|a)?sh\b|(?:\S*/)?(?:python|perl|php|ruby)[\d.]*\b"
-TRICKS: tuple[tuple[re.Pattern[str], Sign], ...] = (
+_FETCH = re.compile(r"\b(?:curl|wget|fetch|lwp-download)\b")
+_NAME = r"(?:(?:r?ba|da|z|mk|k|a|c|tc|fi)?sh|(?:python|perl|php|ruby)[\d.]*)\b"
+_SHELL = re.compile(rf"(?<!\w){_NAME}")
+_INTO_SHELL = re.compile(rf"\|\s*(?:sudo\s+)?(?:[^\s|]*/)?{_NAME}")
+# The text is an attacker's, and a pattern with `.*` in it takes the square of its length or worse: so each trick is patterns that
+# follow one another in a piece of the text, and each of them takes its length once. Before them: what ends such a piece.
+TRICKS: tuple[tuple[str, tuple[re.Pattern[str], ...], Sign], ...] = (
+    ("\n;", (_FETCH, _INTO_SHELL), Sign("pipes what it downloads into a shell", 80, "T1059.004")),
     (
-        re.compile(rf"{_FETCH}[^\n;]*\|\s*(?:sudo\s+)?(?:{_SHELL})"),
-        Sign("pipes what it downloads into a shell", 80, "T1059.004"),
-    ),
-    (
-        re.compile(rf"(?:{_SHELL})[^\n;]*(?:<\(|\$\(|`)\s*{_FETCH}|\beval\b[^\n;]*(?:\$\(|`)\s*{_FETCH}"),
+        "\n;",
+        (re.compile(rf"{_SHELL.pattern}|\beval\b"), re.compile(rf"(?:<\(|\$\(|`)\s*{_FETCH.pattern}")),
         Sign("runs what it downloads", 80, "T1059.004"),
     ),
     (
-        re.compile(
-            rf"\bbase(?:64|32)\s+(?:-\w*[dD]\w*|--decode)\b[^\n;]*\|[^\n]*(?:{_SHELL})|\bxxd\s+-r\b[^\n;]*\|\s*(?:{_SHELL})"
-        ),
+        "\n",
+        (re.compile(r"\bbase(?:64|32)\s+(?:-(?=\w*[dD])\w+|--decode)\b"), re.compile(r"\|"), _SHELL),
         Sign("decodes a hidden text and gives it to a shell", 80, "T1027"),
     ),
     (
-        re.compile(r"(?:exec|eval)\s*\(.{0,80}b64decode|eval\s*\(\s*base64_decode|MIME::Base64"),
+        "\n;",
+        (re.compile(r"\bxxd\s+-r\b"), _INTO_SHELL),
+        Sign("decodes a hidden text and gives it to a shell", 80, "T1027"),
+    ),
+    (
+        "\n",
+        (re.compile(r"(?:exec|eval)\s*\(.{0,80}b64decode|eval\s*\(\s*base64_decode|MIME::Base64"),),
         Sign("decodes a hidden text and executes it", 75, "T1027"),
     ),
-    (re.compile(r"/dev/(?:tcp|udp)/"), Sign("opens a network connection from the shell itself", 85, "T1059.004")),
     (
-        re.compile(r"\b(?:nc|ncat|netcat)\b[^\n;|]*\s(?:-\w*[ec]\w*|--exec|--sh-exec)\s"),
+        "\n",
+        (re.compile(r"/dev/(?:tcp|udp)/"),),
+        Sign("opens a network connection from the shell itself", 85, "T1059.004"),
+    ),
+    (
+        "\n;|",
+        (re.compile(r"\b(?:nc|ncat|netcat)\b"), re.compile(r"\s(?:-(?=\w*[ec])\w+|--exec|--sh-exec)\s")),
         Sign("hands a shell to a network connection", 85, "T1059.004"),
     ),
     (
-        re.compile(r"\bsocat\b[^\n;]*\bexec:", re.IGNORECASE),
+        "\n;",
+        (re.compile(r"\bsocat\b", re.IGNORECASE), re.compile(r"\bexec:", re.IGNORECASE)),
         Sign("hands a program to a network connection", 80, "T1059.004"),
     ),
 )
@@ -74,7 +87,19 @@ def base(path: str) -> str:
 
 def tricks(text: str) -> Iterator[Sign]:
     """What a command line or script line does that installed software does not."""
-    return (sign for pattern, sign in TRICKS if pattern.search(text))
+    found = (sign for ends, patterns, sign in TRICKS if any(in_order(p, patterns) for p in re.split(f"[{ends}]", text)))
+    return iter(dict.fromkeys(found))
+
+
+def in_order(piece: str, patterns: Sequence[re.Pattern[str]]) -> bool:
+    """Are they there, one behind the other? The first place of each is enough: it leaves the most room."""
+    at = 0
+    for pattern in patterns:
+        found = pattern.search(piece, at)
+        if not found:
+            return False
+        at = found.end()
+    return True
 
 
 def place(path: str, context: Context) -> Sign | None:

@@ -26,7 +26,7 @@ FLAGS = ("-NoLogo", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass
 _HEAD = re.compile(rb"BEGIN (\d{1,10}) ([0-9A-Fa-f]{64})\r?\n")
 # On a line of its own: base64 may spell END anywhere, but its lines are of four letters or multiples of them.
 _END = re.compile(rb"^END\r?$", re.MULTILINE)
-_ERROR = re.compile(r'<S S="Error">(.*?)</S>', re.DOTALL)
+_ERROR = '<S S="Error">'
 _UNIT = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _LINES = 6
 
@@ -147,7 +147,8 @@ def told(err: bytes) -> str:
     """
     text = _decoded(err)
     if "#< CLIXML" in text or "<Objs " in text:
-        text = "".join(_unescaped(piece) for piece in _ERROR.findall(text))
+        pieces = (piece.partition("</S>") for piece in text.split(_ERROR)[1:])
+        text = "".join(_unescaped(piece) for piece, ended, _ in pieces if ended)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return inert(" ".join(lines[:_LINES]), 500)
 

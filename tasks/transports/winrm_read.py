@@ -34,6 +34,8 @@ from tasks.windows.paths import plain, started
 
 T = TypeVar("T")
 MOST_ROWS = 20_000
+# signed.ps1's words.
+NO_TIME = "there was no time left to look at it"
 # Get-NetTCPConnection's words (MSFT_NetTCPConnection.State) as psutil has them.
 _STATES = {
     "Established": "ESTABLISHED",
@@ -256,8 +258,11 @@ def signed(raw: bytes) -> tuple[list[Signed], list[Unseen]]:
         raise TargetError("read the host's signatures", "the answer is no JSON list", "run it again")
     found = Sections({"signed": [row for row in told if isinstance(row, dict)]})
     rows = found.typed("signed", Signed)
-    late = [row for row in rows if row.why and not row.status]
-    if late:
+    dark = [row for row in rows if row.why and not row.status]
+    # Which of them the time left out is another one at each look: no file is named, so that both looks tell the same.
+    if untimely := sum(row.why == NO_TIME for row in dark):
+        found.unseen.append(Unseen("signatures", f"{untimely} file(s): {NO_TIME}"))
+    if late := [row for row in dark if row.why != NO_TIME]:
         found.unseen.append(
             Unseen("signatures", f"{len(late)} file(s), first {inert(late[0].path, 100)}: {inert(late[0].why, 100)}")
         )

@@ -20,6 +20,7 @@ from tasks.windows.columns import headed, ruled
 MAX_BYTES = 16 << 20
 _ROW = re.compile(r"^\s*(TCP|UDP)\s+(\S+):(\d+)\s+(\S+):(\d+|\*)(?:\s+([^\d\s]\S*))?(?:\s+(\d+))?\s*$", re.IGNORECASE)
 _CIM = re.compile(r"^(\d{14})\.\d{6}([+-]\d{3})$")
+_CSV = re.compile(r'^"[^"]+","\d+","')
 _IMAGE = re.compile(r"^\s*\[([^\]]+)\]\s*$")
 # netstat's states by RFC 9293's names; a localised one falls back to what the row itself shows.
 _STATES = {
@@ -37,10 +38,19 @@ _LOCAL = {
     "HERGESTELLT": "ESTABLISHED",
     "WARTEND": "TIME_WAIT",
 }
-_WMIC = (
-    "Node", "Caption", "CommandLine", "CreationDate", "Description", "ExecutablePath", "Name", "ParentProcessId", "ProcessId", "SessionId",
-    "ThreadCount", "WorkingSetSize", "HandleCount", "Handle",
-)  # fmt: skip
+# All that Win32_Process has (learn.microsoft.com), and the host's name that /format:csv puts first.
+_WMIC = tuple(
+    re.findall(
+        r"\w+",
+        "Node Caption CommandLine CreationClassName CreationDate CSCreationClassName CSName Description ExecutablePath Handle "
+        "ExecutionState HandleCount InstallDate KernelModeTime MaximumWorkingSetSize MinimumWorkingSetSize Name "
+        "OSCreationClassName OSName PageFaults OtherOperationCount OtherTransferCount PageFileUsage ParentProcessId "
+        "PeakPageFileUsage PeakVirtualSize PeakWorkingSetSize Priority PrivatePageCount ProcessId QuotaNonPagedPoolUsage "
+        "QuotaPagedPoolUsage QuotaPeakNonPagedPoolUsage QuotaPeakPagedPoolUsage ReadOperationCount ReadTransferCount SessionId "
+        "Status TerminationDate ThreadCount UserModeTime VirtualSize WindowsVersion WorkingSetSize WriteOperationCount "
+        "WriteTransferCount ",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +151,24 @@ def _netstat_b(lines: list[str]) -> Iterator[Process]:
 
 def _tasklist(lines: list[str]) -> Iterator[Process]:
     """Image name, pid, then session, memory, status, user with /v; /svc has the services as the third column."""
-    for row in ruled(lines):
+    for row in (*ruled(lines), *_quoted(lines)):
         if len(row) >= 3 and row[1].isdigit():
             user = row[6] if len(row) >= 9 else ""
             yield Process(int(row[1]), 0, 0.0, row[0], user="" if user in ("N/A", "暂缺") else user)
+
+
+def _quoted(lines: list[str]) -> Iterator[list[str]]:
+    """The rows of `/fo csv`: every cell is quoted, the pid the second."""
+    rows = (_cells(line) for line in lines if _CSV.match(line))
+    yield from (row for row in rows if len(row) >= 3)
+
+
+def _cells(line: str) -> list[str]:
+    """The line's cells; none where Python's reader takes it for none (a cell of more than 128 KB)."""
+    try:
+        return next(csv.reader(io.StringIO(line)), [])
+    except csv.Error:
+        return []
 
 
 def _wmic_list(lines: list[str]) -> Iterator[Process]:
@@ -168,7 +192,7 @@ def _wmic_csv(lines: list[str]) -> Iterator[Process]:
         if line.startswith("Node,") and "ProcessId" in line:
             header = line.split(",")
         elif header and line.count(",") >= len(header) - 1:
-            yield from _process(_unsplit(header, next(csv.reader(io.StringIO(line)))))
+            yield from _process(_unsplit(header, _cells(line)))
 
 
 def _unsplit(header: list[str], cells: list[str]) -> dict[str, str]:

@@ -99,6 +99,23 @@ def test_wmic_tells_when_a_process_began() -> None:
     assert [p.created for p in read(text.encode(), 0.0).processes] == [1795572000.0, 1795572001.0, 0.0]
 
 
+def test_other_ways_to_ask_the_same_tools() -> None:
+    """tasklist /v /fo csv, and wmic process list brief."""
+    table = (
+        "HandleCount  Name                 Priority  ProcessId  ThreadCount",
+        "0            System Idle Process  0         0          2",
+    )
+    quoted = '"svchost.exe","4712","Console","1","12,000 K","Running","LAB\\ada","0:00:10","暂缺"'
+    found = read(
+        "\n".join((*table, "3000         a b.exe              8         4711       12", "", quoted)).encode(), 0.0
+    )
+    assert found.read == {"tasklist": 1, "wmic": 2}
+    assert [(p.pid, p.name, p.user) for p in found.processes] == [
+        (4712, "svchost.exe", "LAB\\ada"),
+        (4711, "a b.exe", ""),
+    ]
+
+
 def test_columns_are_cells_of_a_console() -> None:
     """A Chinese character takes two."""
     assert cut("微信.exe  4000", [(0, 8), (9, 14)]) == ["微信.exe", "4000"]
@@ -109,6 +126,13 @@ def test_what_is_no_paste_is_told(raw: bytes) -> None:
     """Nothing found is an error that says what to paste, never an empty all-clear."""
     with pytest.raises(ConfigError, match="pasted output"):
         read(raw, 0.0)
+
+
+def test_a_cell_without_end_is_passed_over() -> None:
+    """Python's reader refuses it; the rows around it are read."""
+    long = "x" * 200_000
+    text = f'"{long}","1","a"\n"a.exe","2","b"\nNode,Name,ProcessId\n{long},b,3\nPC,c.exe,4\n'
+    assert [(p.pid, p.name) for p in read(text.encode(), 0.0).processes] == [(2, "a.exe"), (4, "c.exe")]
 
 
 @given(st.binary(max_size=400) | st.text(max_size=400).map(str.encode))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +42,8 @@ class Shipped:
         if self.final:
             return Look(False, self.final)
         told = self._told(hands, action, "look", receipt.record)
-        wrong = [key for key, value in receipt.record.items() if told["record"].get(key) != value and key not in _MOVES]
+        now = told["record"]
+        wrong = [k for k, was in receipt.record.items() if k not in _MOVES and _plain(now.get(k)) != _plain(was)]
         return Look(
             not told["gone"] and not wrong,
             inert(told["seen"], 300) + (f"; differs in {', '.join(wrong)}" if wrong else ""),
@@ -66,6 +68,15 @@ class Shipped:
 
 # What a look finds anew each time, or what time moves: no difference that counts.
 _MOVES = frozenset({"kept", "vaulted", "accessed", "state", "seen"})
+
+
+# Windows writes a task's definition anew when it is disabled or enabled, with an element that one of schtasks' need not have had before.
+_REWRITTEN = re.compile(r"<Enabled>(?:true|false)</Enabled>|\s+")
+
+
+def _plain(value: Json) -> Json:
+    """A task's definition without what Windows rewrites (whether it is enabled is told beside it); anything else as it is."""
+    return _REWRITTEN.sub("", value) if isinstance(value, str) and "<Task" in value else value
 
 
 def of_windows(findings: Sequence[Finding], *prefixes: str) -> list[Finding]:

@@ -88,6 +88,10 @@ class Task:
     modified: float = 0.0
 
 
+# What look.ps1 calls the type of a value that its own name does not lead to.
+UNREADABLE = "Unreadable"
+
+
 @dataclass(frozen=True, slots=True)
 class RegistryValue:
     """One autostart value. `kind` is run, winlogon, appinit, ifeo, silent_exit, lsa, boot_execute, appcert, print_monitor, active_setup,

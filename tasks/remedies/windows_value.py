@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tasks.facts_windows import UNREADABLE
 from tasks.model import Action, Finding, inert
 from tasks.remedies.shape import Scope, mark
-from tasks.windows.registry import UNREADABLE
 from tasks.windows.remedy import Shipped, of_windows
 
 kinds = ("windows.value",)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tasks.facts_windows import RegistryValue
+from tasks.facts_windows import UNREADABLE, RegistryValue
 from tasks.model import inert
 from tasks.signs import Sign
 from tasks.windows.paths import base, plain, started
@@ -24,8 +24,6 @@ ATTACK = {
     "com_user": "T1546.015",
     "portproxy": "T1090.001",
 }
-# What look.ps1 calls the type of a value that its own name does not lead to.
-UNREADABLE = "Unreadable"
 # Each is a program that the logon screen starts before anyone has logged in.
 _BEFORE_LOGON = frozenset(
     {"sethc.exe", "utilman.exe", "osk.exe", "magnify.exe", "narrator.exe", "displayswitch.exe", "atbroker.exe"}

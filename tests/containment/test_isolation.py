@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -41,9 +42,9 @@ def test_the_switch_is_gone_once_the_way_is_proved(net: Net, tmp_path: Path) -> 
     assert net.do("look", tmp_path / "incident-1", **OURS)["again"] == ["pass", "pass"]
 
 
-def cut_off(net: Net, folder: Path) -> subprocess.Popen[str]:
+def cut_off(net: Net, folder: Path, revert: float = REVERT) -> subprocess.Popen[str]:
     """A runner that waits for a proof which does not come, the host already cut off."""
-    runner = net.hemostat("block", folder, isolate="auto", own=[SILENT], revert_after=REVERT)
+    runner = net.hemostat("block", folder, isolate="auto", own=[SILENT], revert_after=revert)
     assert until(lambda: not net.reaches(INNOCENT, seconds=0.2), 10), "it was never cut off"
     return runner
 
@@ -71,12 +72,27 @@ def test_no_proof_no_isolation(net: Net, tmp_path: Path) -> None:
 @NFT_ALONE
 def test_a_resume_goes_on_where_the_runner_was_killed(net: Net, tmp_path: Path) -> None:
     """The switch still runs: the way is proved anew, the switch taken away, the isolation stays."""
-    runner = cut_off(net, tmp_path / "incident-1")
+    late = round(REVERT * BUSY)  # a new runner has to start before the switch does its work
+    runner = cut_off(net, tmp_path / "incident-1", late)
     runner.kill()
     runner.wait()
-    told = net.do("block", tmp_path / "incident-1", isolate="auto", own=[SILENT, RUNNER], revert_after=REVERT)
+    assert switches(net)
+    told = net.do("block", tmp_path / "incident-1", isolate="auto", own=[SILENT, RUNNER], revert_after=late)
     assert told["outcome"] == "done", told
-    assert never(lambda: net.reaches(INNOCENT, seconds=0.3), REVERT + 0.5)
+    assert until(lambda: not switches(net), 5)
+    assert not net.reaches(INNOCENT, seconds=0.3)
+
+
+def switches(net: Net) -> list[str]:
+    """The processes on the victim that would end its isolation."""
+    listed = subprocess.run(["ip", "netns", "pids", net.victim], capture_output=True, text=True, check=True).stdout
+    return [pid for pid in listed.split() if "hemostat-switch" in _command(pid)]
+
+
+def _command(pid: str) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    return ""
 
 
 @NFT_ALONE

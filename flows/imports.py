@@ -84,7 +84,9 @@ def judged(read: pasted.Pasted, remote: Remote, good: tuple[KnownGood, ...]) -> 
     """What the collectors find in it; most of what they look at is not in a paste, and is told as unseen."""
     now = time.time()
     preflight = Preflight("none", False, False, "", "", 0, "", "", 0.0, now)
-    snapshot = Snapshot("pasted", now, 0.0, read.connections, read.processes, unseen=UNSEEN, windows=Windows(preflight))
+    snapshot = Snapshot(
+        "pasted", now, 0.0, read.connections, read.processes, unseen=tuple(unseen(read)), windows=Windows(preflight)
+    )
     suspects = attribute([list(read.connections)], remote, read.processes)
     context = collectors.Context(remote, suspects, good, now=now)
     return collectors.judge(("connections", "processes"), snapshot, context)
@@ -101,8 +103,23 @@ def outside(connections: Iterable[Connection], internal: Iterable[Network]) -> I
             yield connection
 
 
+def unseen(read: pasted.Pasted) -> Iterator[Unseen]:
+    """What no console output tells, and what this paste does not: "not looked at" must not read as "nothing there"."""
+    if read.unread:
+        why = f"{read.unread} row(s) of netstat could not be read: with names instead of numbers? Say netstat -ano"
+        yield Unseen("some sockets", why)
+    if "netstat" not in read.read:
+        yield Unseen("sockets", "no netstat -ano is in the paste")
+    if not read.processes:
+        yield Unseen("processes", "neither tasklist /v nor wmic process is in the paste")
+    elif "wmic" not in read.read:
+        yield Unseen("paths, command lines and parents of processes", "no wmic process is in the paste")
+    yield from UNSEEN
+
+
 def _told(read: pasted.Pasted, found: list[Finding], abroad: list[Connection]) -> dict[str, Json]:
-    return {"read": read.read, "findings": found, "outside": abroad, "processes": len(read.processes), "unseen": UNSEEN}
+    missed = list(unseen(read))
+    return {"read": read.read, "findings": found, "outside": abroad, "processes": len(read.processes), "unseen": missed}
 
 
 def _show(read: pasted.Pasted, found: list[Finding], abroad: list[Connection]) -> None:
@@ -111,12 +128,13 @@ def _show(read: pasted.Pasted, found: list[Finding], abroad: list[Connection]) -
     by_pid = {p.pid: p for p in read.processes}
     if abroad:
         out.print(_table(abroad, by_pid))
-    out.print(line(f"{len(abroad)} sockets to addresses that are not yours", "bold"))
+    if "netstat" in read.read:
+        out.print(line(f"{len(abroad)} sockets to addresses that are not yours", "bold"))
     for finding in found:
         out.print(line(f"{finding.score:>3} {finding.what}", "red" if finding.score >= 50 else ""))
         out.print(line(f"    {finding.where}: {finding.why}", "dim"))
-    for unseen in UNSEEN:
-        out.print(line(f"not looked at: {unseen.what} ({unseen.why})", "yellow"))
+    for missed in unseen(read):
+        out.print(line(f"not looked at: {missed.what} ({missed.why})", "yellow"))
 
 
 def _table(abroad: list[Connection], by_pid: dict[int, Process]) -> Table:

@@ -20,6 +20,7 @@ from tasks.windows.columns import headed, ruled
 MAX_BYTES = 16 << 20
 _ROW = re.compile(r"^\s*(TCP|UDP)\s+(\S+):(\d+)\s+(\S+):(\d+|\*)(?:\s+([^\d\s]\S*))?(?:\s+(\d+))?\s*$", re.IGNORECASE)
 _CIM = re.compile(r"^(\d{14})\.\d{6}([+-]\d{3})$")
+_LIKE = re.compile(r"^\s*(?:TCP|UDP)\s+\S+:\S+\s+\S+:\S+", re.IGNORECASE)
 _CSV = re.compile(r'^"[^"]+","\d+","')
 _IMAGE = re.compile(r"^\s*\[([^\]]+)\]\s*$")
 # netstat's states by RFC 9293's names; a localised one falls back to what the row itself shows.
@@ -55,11 +56,12 @@ _WMIC = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Pasted:
-    """What was understood, and how many lines of which tool."""
+    """What was understood, how many lines of which tool, and how many look like netstat's but could not be read."""
 
     connections: tuple[Connection, ...]
     processes: tuple[Process, ...]
     read: dict[str, int]
+    unread: int = 0
 
 
 def decoded(raw: bytes) -> str:
@@ -103,7 +105,9 @@ def read(raw: bytes, at: float) -> Pasted:
             "no row of netstat -ano, tasklist or wmic is in it",
             "paste the output as it stood in the console",
         )
-    return Pasted(tuple(sockets), tuple(_merged([*named, *listed, *detailed])), {k: n for k, n in read.items() if n})
+    unread = sum(_LIKE.match(line) is not None for line in lines) - len(sockets)
+    processes = tuple(_merged([*named, *listed, *detailed]))
+    return Pasted(tuple(sockets), processes, {k: n for k, n in read.items() if n}, unread)
 
 
 def _socket(line: str, at: float) -> Connection | None:

@@ -156,6 +156,21 @@ def test_the_command_tells_what_it_saw_and_what_it_could_not() -> None:
     assert len(told["unseen"]) == 4
 
 
+def test_what_a_paste_lacks_is_not_looked_at(tmp_path: Path) -> None:
+    """No netstat is not "no socket"; netstat without -n shows names, which nothing can be compared with."""
+    paste = tmp_path / "paste.txt"
+    paste.write_text(
+        "  TCP    WIN-1:49712   c2.example:https   ESTABLISHED   4712\n  TCP  0.0.0.0:135  0.0.0.0:0  LISTENING  892\n"
+    )
+    told = json.loads(say("import", "netstat", str(paste), "--json").out)
+    assert [u["what"] for u in told["unseen"]][:2] == ["some sockets", "processes"]
+    assert "1 row(s) of netstat" in told["unseen"][0]["why"]
+    paste.write_text("ProcessId=4\nName=System\n")
+    said = say("import", "netstat", str(paste)).text
+    assert "not looked at: sockets" in said
+    assert "sockets to addresses" not in said
+
+
 def test_the_command_refuses_another_kind_and_a_missing_file() -> None:
     """Plain words, exit code 2."""
     assert say("import", "lsof", "x").code == 2

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# What look.ps1 calls the type of a registry value that its own name does not lead to.
+UNREADABLE = "Unreadable"
+
 
 @dataclass(frozen=True, slots=True)
 class Preflight:

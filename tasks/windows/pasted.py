@@ -20,7 +20,6 @@ from tasks.windows.columns import headed, ruled
 MAX_BYTES = 16 << 20
 _ROW = re.compile(r"^\s*(TCP|UDP)\s+(\S+):(\d+)\s+(\S+):(\d+|\*)(?:\s+([^\d\s]\S*))?(?:\s+(\d+))?\s*$", re.IGNORECASE)
 _CIM = re.compile(r"^(\d{14})\.\d{6}([+-]\d{3})$")
-_LIKE = re.compile(r"^\s*(?:TCP|UDP)\s+\S+:\S+\s+\S+:\S+", re.IGNORECASE)
 _CSV = re.compile(r'^"[^"]+","\d+","')
 _IMAGE = re.compile(r"^\s*\[([^\]]+)\]\s*$")
 # netstat's states by RFC 9293's names; a localised one falls back to what the row itself shows.
@@ -105,9 +104,15 @@ def read(raw: bytes, at: float) -> Pasted:
             "no row of netstat -ano, tasklist or wmic is in it",
             "paste the output as it stood in the console",
         )
-    unread = sum(_LIKE.match(line) is not None for line in lines) - len(sockets)
+    unread = sum(map(_looks_like_one, lines)) - len(sockets)
     processes = tuple(_merged([*named, *listed, *detailed]))
     return Pasted(tuple(sockets), processes, {k: n for k, n in read.items() if n}, unread)
+
+
+def _looks_like_one(line: str) -> bool:
+    """Is it a row of netstat's, whatever stands for its addresses?"""
+    proto, *ends = (line.split(None, 3) or [""])[:3]
+    return proto.upper() in ("TCP", "UDP") and len(ends) == 2 and all(":" in end for end in ends)
 
 
 def _socket(line: str, at: float) -> Connection | None:

@@ -164,9 +164,12 @@ class Note:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Windows:
-    """All that only Windows shows. `phantom` are pids that own a socket and that neither CIM nor Get-Process lists, checked twice."""
+    """All that only Windows shows. `phantom` are pids that own a socket and that neither CIM nor Get-Process lists, checked twice.
+
+    Equal to itself alone, so that what is drawn from it can be kept beside it.
+    """
 
     preflight: Preflight
     signed: tuple[Signed, ...] = ()

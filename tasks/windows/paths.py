@@ -5,6 +5,7 @@ from __future__ import annotations
 import ntpath
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 # What the registry, drivers and services write before a path (Naming Files, Paths, and Namespaces; the NT object namespace).
 _PREFIX = re.compile(r"^(?:\\\\\?\\|\\\?\?\\|\\\\\.\\)")
@@ -27,6 +28,7 @@ _PROGRAM = re.compile(
 _ROOTED = re.compile(r"(?:[a-z]:\\|\\\\|%\w+(?:\(x86\))?%\\)[^\"'|<>?*\r\n,;]*", re.IGNORECASE)
 
 
+@lru_cache(maxsize=1 << 14)
 def plain(path: str) -> str:
     """One spelling: lower case, backslashes, no NT prefix, no quotes, the machine's variables in place, no `..`."""
     text = _PREFIX.sub("", path.strip().strip('"').replace("/", "\\"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from tasks.facts_windows import Signed
 from tasks.model import inert
@@ -42,6 +43,7 @@ GOOD = "Valid"
 _BAD = 61
 
 
+@lru_cache(maxsize=1 << 14)
 def place(path: str) -> Sign | None:
     """What is odd about a program's place, signed or not; None for a usual one."""
     text = plain(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from tasks.collectors.context import Context, parents
 from tasks.facts import Process, Snapshot
@@ -57,6 +58,7 @@ _SHELLS = frozenset(
 _BAD = ("NotSigned", "HashMismatch", "NotTrusted", "UnknownError")
 
 
+@lru_cache(maxsize=2)
 def signed(windows: Windows) -> dict[str, Signed]:
     """What is known of each file, by its plain path."""
     return {plain(file.path): file for file in windows.signed}
@@ -116,12 +118,13 @@ def sideloaded(process: Process, windows: Windows) -> Iterator[tuple[str, Sign]]
     The signature of the program is what an intruder wants it for (attack.mitre.org, T1574.002). Beside an unsigned program they say nothing
     that it does not say itself. .NET's own images (unsigned, made on each machine) lie in Windows' folder, in no odd place.
     """
-    files = signed(windows)
+    odd = {m.path: sign for m in windows.modules if m.pid == process.pid and (sign := places.place(m.path))}
+    files = signed(windows) if odd else {}
     if not places.trusted(files.get(plain(process.exe))):
         return
-    for path in dict.fromkeys(m.path for m in windows.modules if m.pid == process.pid):
-        file, sign = files.get(plain(path)), places.place(path)
-        if sign and file and file.status in _BAD:
+    for path, sign in odd.items():
+        file = files.get(plain(path))
+        if file and file.status in _BAD:
             yield path, sign
 
 

@@ -121,6 +121,12 @@ def test_a_host_that_does_not_even_say_yes():
         assert time.monotonic() - began < 4 * BUSY
 
 
+def test_the_handshake_has_the_inventorys_time():
+    """A host that is given longer than paramiko's own 15 s is not cut off by them in the middle of a handshake."""
+    with odd(never) as host, ssh.connected(replace(host, timeout=40.0), lambda _: "x") as client:
+        assert ssh.transport_of(client).handshake_timeout == 40.0
+
+
 def test_a_shell_that_ends_is_told():
     """A session that the host ends in the middle is a broken connection, with the shell's last words."""
 

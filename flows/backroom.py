@@ -33,6 +33,8 @@ from tasks.model import HemostatError, Json, inert
 NICE = 10
 # A Prefect that answers at all is given so many seconds to do so.
 ANSWERS_WITHIN = 2.0
+# One that does not end by itself in so many seconds, as on a machine where it has not even begun, is killed.
+ENDS_WITHIN = 10.0
 
 
 @dataclass(slots=True)
@@ -86,7 +88,10 @@ class Backroom:
         if process:
             with suppress(OSError):
                 _close(process)
-            process.wait(10)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(ENDS_WITHIN)
+            process.kill()
+            process.wait()
 
     def _until_done(self, order: Json, incident: str, stop: threading.Event) -> None:
         done: Future[str] = Future()

@@ -40,7 +40,7 @@ class Server:
         self._home, self._lasts = home, lasts
         self._process: subprocess.Popen[bytes] | None = None
         self._before: dict[str, str | None] = {}
-        self._claim: socket.socket | None = None
+        self._claims: list[socket.socket] = []
         self.foreign = os.environ.get("PREFECT_API_URL", "")
         self.url = self.foreign or ""
 
@@ -77,16 +77,19 @@ class Server:
     def _port(self) -> int:
         """PORT, if it is free and no other hemostat has chosen it, else any: between the choice and the child's listening lie seconds.
 
-        The claim is an abstract socket (unix(7)): as wide as the network namespace, and gone with this process.
+        The claim is an abstract socket (unix(7)): as wide as the network namespace, and gone with this process. The port itself is held
+        by a socket that is bound and does not listen: the kernel gives it to nobody who wants any port, and the child may still take it,
+        for both have SO_REUSEADDR (socket(7)).
         """
-        claim = socket.socket(socket.AF_UNIX)
+        claim, wanted = socket.socket(socket.AF_UNIX), [PORT, 0]
+        self._claims.append(claim)
         try:
             claim.bind(f"\0hemostat-prefect-{PORT}")
         except OSError:
-            claim.close()
-            return _free_port(0)
-        self._claim = claim
-        return _free_port(PORT, 0)
+            wanted = [0]
+        held = _bound(*wanted)
+        self._claims.append(held)
+        return int(held.getsockname()[1])
 
     def _spawn(self) -> None:
         port = self.ui.rpartition(":")[2]
@@ -138,8 +141,8 @@ class Server:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
-        if self._claim is not None:
-            self._claim.close()
+        for claim in self._claims:
+            claim.close()
         if self._process is None or self._process.poll() is not None:
             return
         for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
@@ -224,14 +227,15 @@ def _password(home: Path) -> str:
     return path.read_text()
 
 
-def _free_port(*wanted: int) -> int:
-    """The first of them that is free; 0 is any."""
+def _bound(*wanted: int) -> socket.socket:
+    """A socket at the first of these ports that is free; 0 is any. It does not listen."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     for port in wanted:
-        with contextlib.closing(socket.socket()) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return int(probe.getsockname()[1])
+        with contextlib.suppress(OSError):
+            held.bind(("127.0.0.1", port))
+            return held
+    held.close()
     raise OSError("no free port on loopback")
 
 

@@ -7,6 +7,7 @@ import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from tests.transports.sshd import servers
 
@@ -20,6 +21,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("hemostat", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 settings.load_profile("hemostat")
+
+# Derandomized, yet it also draws constants from the sources that are imported by then, which are those of whatever files this process was
+# given before. Without them a property is tried on the same examples wherever it runs.
+providers._get_local_constants = providers.Constants
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

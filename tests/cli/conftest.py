@@ -33,7 +33,6 @@ def house(lab: Range, tmp_path: Path) -> Iterator[House]:
     made = House(tmp_path / "site", lab)
     lab.write_site(made.folder)
     made.merge("playbooks/beacon.yaml", QUICK)
-    made.merge("inventory/defaults.yaml", {"timeout": 2.0})
     lab.faults()
     before = made.configuration()
     yield made

@@ -96,12 +96,12 @@ def test_a_stopped_drill_can_be_resumed(tmp_path: Path) -> None:
     assert resumed.code == 0, resumed.text
     assert [w for w in ("collect", "5 actions done", "report") if w not in resumed.text] == [], resumed.text
     assert [w for w in ("confirm …", "block …", "triage …") if w in resumed.text] == [], "a finished step was run again"
-    assert mentions(tmp_path) == []
+    wait_for(lambda: not mentions(tmp_path), f"the end of {mentions(tmp_path)}", 10)
 
 
 def test_a_finished_drill_leaves_nothing_running(drilled: Path) -> None:
     """Nothing that names its folder runs, and nothing is beside the folder but what these tests keep there."""
-    assert mentions(drilled) == []
+    wait_for(lambda: not mentions(drilled), f"the end of {mentions(drilled)}", 10)
     assert outside(drilled.parents[1]) == [str(drilled.parents[1] / "said.json")]
 
 

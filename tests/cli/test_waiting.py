@@ -118,7 +118,6 @@ def test_redo_and_skip_after_a_failed_step(house: House) -> None:
 
 def test_a_stopped_device_is_not_asked_twice_for_the_same_block(house: House) -> None:
     """The device obeyed and the line broke: resume reads what stands there, and says it once."""
-    house.merge("inventory/hosts.yaml", {"asa": {"timeout": 1.0}})
     house.lab.faults(drop_after="^network-object")
     house.respond()
     house.lab.faults()

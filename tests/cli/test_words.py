@@ -15,6 +15,7 @@ import typer
 from flows.cli import app
 from flows.cli_out import CODES, TAMPERED, USAGE
 from tests.cli.house import CODE, say
+from tests.patience import BUSY
 
 COMMANDS: dict[str, click.Command] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 READMES = ("README.md", "README.zh.md")
@@ -86,6 +87,11 @@ def test_looking_something_up_imports_no_heavy_module(words: list[str], drilled:
     )
     more = ["--reports", str(drilled.parent)] if words[0] in ("history", "show", "verify") else []
     done = subprocess.run(
-        [sys.executable, "-c", code, *words, *more], cwd=CODE, capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-c", code, *words, *more],
+        cwd=CODE,
+        capture_output=True,
+        text=True,
+        timeout=30 * BUSY,
+        check=True,
     )
     assert json.loads(done.stdout.splitlines()[-1]) == []

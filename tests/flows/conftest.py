@@ -10,6 +10,7 @@ import pytest
 
 from flows import server
 from flows.server import Server
+from tests.patience import BUSY
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +24,8 @@ def prefect_server(prefect_site: Path) -> Iterator[tuple[Server, dict[str, str]]
     """The running server and the environment that leads to it; its first start takes about ten seconds."""
     before = dict(os.environ)
     with server.answering(prefect_site / ".hemostat" / "prefect") as running:
+        # A busy machine's server takes longer than a run may wait for it; these tests want to see what it shows in the end.
+        os.environ["PREFECT_API_REQUEST_TIMEOUT"] = str(5 * BUSY)
         ways = {name: value for name, value in os.environ.items() if before.get(name) != value}
         _restore(before)
         yield running, ways

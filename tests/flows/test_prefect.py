@@ -23,6 +23,7 @@ from tasks.case import load_state, opened, reopened
 from tasks.model import Approval, Mode, Outcome, Step
 from tasks.settings import Playbook
 from tasks.state import State
+from tests.patience import until
 
 pytestmark = [
     pytest.mark.lab,
@@ -89,24 +90,29 @@ def pages(state: State) -> dict[str, Any]:
     return asyncio.run(read())
 
 
+def named(tasks: dict[str, Any]) -> dict[str, str]:
+    """Each task run's state by its name."""
+    return {name: task.state.name for name, task in tasks.items()}
+
+
 def test_pages_show_each_step_with_its_outcome(prefect: Server, lab: Range, tmp_path: Path) -> None:
     """Seven task runs, named after step and host, tagged, with the outcome as state name, an artifact and logs each."""
     folder, launch = start(lab, tmp_path)
     end = carry_on(folder, launch, prefect, 30)
     assert end is not None and end.outcome is Outcome.DONE, end
     state = load_state(folder)
+    wanted = {f"{step} victim": state.ends[step].outcome.name.title().replace("_", "") for step in Step}
+    # Task states are events to the server, which has taken them all, and writes them into its tables a little later.
+    until(lambda: named(pages(state)["tasks"]) == wanted, 20, 0.2)
     shown = pages(state)
-    assert set(shown["tasks"]) == {f"{step} victim" for step in Step}
-    assert {name: task.state.name for name, task in shown["tasks"].items()} == {
-        f"{step} victim": state.ends[step].outcome.name.title().replace("_", "") for step in Step
-    }
+    assert named(shown["tasks"]) == wanted
     assert all(
         f"incident:{state.incident.id}" in task.tags and "host:victim" in task.tags for task in shown["tasks"].values()
     )
     assert shown["flow"].state.name == "Done"
     assert shown["flow"].parameters["remote"] == str(lab.remote)
     assert {a.key for a in shown["artifacts"]} == {f"{step}-{state.incident.id}" for step in Step}
-    assert any(str(lab.remote.address) in log.message for log in shown["logs"])
+    assert until(lambda: any(str(lab.remote.address) in log.message for log in pages(state)["logs"]), 20, 0.2)
     secrets = [lab.plan.password, lab.plan.secret]
     everything = json.dumps(shown, default=str)
     assert not [s for s in secrets if s in everything], "a secret reached Prefect"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -26,9 +27,11 @@ sys.stdin.read()
 
 @pytest.fixture(autouse=True)
 def own_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not the real one: a server of another test may have it."""
+    """Not the real one: a server of another test may have it. Below those that the kernel gives to who wants any (ip(7))."""
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.setattr(server, "PORT", server._free_port(0))
+    first = 20_000 + os.getpid() % 10_000
+    with server._bound(*range(first, first + 1000)) as free:
+        monkeypatch.setattr(server, "PORT", free.getsockname()[1])
 
 
 def chosen() -> int:
@@ -63,6 +66,17 @@ def test_a_killed_commands_claim_is_gone() -> None:
         assert chosen() != server.PORT
         other.kill()
     assert chosen() == server.PORT
+
+
+def test_a_port_that_was_chosen_is_given_to_nobody_but_the_child() -> None:
+    """Whoever wants any port does not get it while the child comes up; the child may bind it, as Prefect does, and listen."""
+    made = Server(Path())
+    port = made._port()
+    with pytest.raises(OSError, match="in use"), socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", port))
+    with socket.create_server(("127.0.0.1", port)) as child:
+        assert child.getsockname()[1] == port
+    made.stop()
 
 
 def test_a_dead_childs_port_is_not_asked(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from selenium.webdriver.chrome.service import Service
 from tasks import report
 from tests.report.stories import HOSTILE, STORIES
 from tests.report.story import Story
+from tests.web.chromium import SMALL
 
 pytestmark = pytest.mark.browser
 PAGES = {
@@ -44,7 +45,7 @@ def driver() -> Iterator[webdriver.Chrome]:
     if not (chromium and chromedriver):
         pytest.skip("needs chromium and chromium-driver: apt-get install chromium chromium-driver fonts-noto-cjk")
     options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", SMALL):
         options.add_argument(argument)
     options.binary_location = chromium
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

@@ -6,10 +6,12 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,15 +97,20 @@ class Serve:
     trust: Path | None = None
 
     def __enter__(self) -> Serve:
+        # Bound, not listening: the kernel gives the port to nobody else, and serve may still have it (SO_REUSEADDR, socket(7)).
+        self._port = socket.socket()
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port.bind(("127.0.0.1", 0))
         self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        self._port.close()
 
     def start(self) -> None:
-        """Start it; returns when it listens. The port stays the same for every start."""
-        port = self.url.rpartition(":")[2] or "0"
+        """Start it; returns when it listens. The port stays the same for every start, and nobody else gets it in between."""
+        port = str(self._port.getsockname()[1])
         self._log = (self.office.folder / "serve.log").open("ab")
         self._said = self.office.folder / "said"
         self._said.write_bytes(b"")
@@ -161,8 +168,15 @@ class Serve:
 
     def child(self, word: str) -> psutil.Process:
         """Its child with that word in its command line: `-m prefect`, or `-m flows.backroom`."""
-        (found,) = [c for c in psutil.Process(self.process.pid).children() if word in " ".join(c.cmdline())]
-        return found
+        found: list[psutil.Process] = []
+
+        def there() -> bool:
+            with suppress(psutil.Error):  # one that ends at this moment
+                found[:] = [c for c in psutil.Process(self.process.pid).children() if word in " ".join(c.cmdline())]
+            return len(found) == 1
+
+        assert wait(there, STARTS_WITHIN), f"not one child with {word}: {found}"
+        return found[0]
 
     def post(self, *alerts: Json, source: str = "plain") -> httpx.Response:
         """Send alerts, one a line."""

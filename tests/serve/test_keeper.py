@@ -13,8 +13,9 @@ from flows.inbox import Inbox
 from flows.keeper import Expiry, Keeper
 from tasks.case import reopened
 from tests.cli.house import CODE
+from tests.patience import BUSY
 from tests.serve.house import Office, Serve, alert, wait
-from tests.serve.test_worker import Desk
+from tests.serve.test_worker import SOON, Desk
 
 pytestmark = pytest.mark.lab
 
@@ -25,18 +26,18 @@ def test_a_block_ends_when_its_time_is_over_whatever_else_lies_about(office: Off
     desk.worker.start()
     forever = desk.alert(alert(0, rule="a", remote=30))
     desk.rest(forever)
-    office.write("playbooks/beacon.yaml", {"block": {"minutes": 1}})
+    office.write("playbooks/beacon.yaml", {"block": {"minutes": 60}})
     timed = desk.alert(alert(1, rule="a", remote=31))
     desk.rest(timed)
-    desk.worker.stop(10)
+    desk.worker.stop(SOON * BUSY)
     desk.inbox.close()
     (office.reports / "0-damaged").mkdir()
     (office.reports / "0-damaged" / "journal.jsonl").write_text("no record\n")
 
     expiry, now = Expiry(office.reports), datetime.now(UTC)
     expiry.run(now)
-    assert _denied(office) == {30: True, 31: True}, "its minute is not over"
-    later = now + timedelta(seconds=90)
+    assert _denied(office) == {30: True, 31: True}, "its hour is not over"
+    later = now + timedelta(minutes=61)
     with reopened(office.reports / timed):
         expiry.run(later)
     assert _denied(office) == {30: True, 31: True} and set(expiry.troubles) == {"0-damaged", timed}
@@ -47,18 +48,18 @@ def test_a_block_ends_when_its_time_is_over_whatever_else_lies_about(office: Off
 
 def test_a_beacon_that_comes_back_after_its_block_is_blocked_anew(office: Office) -> None:
     """Counted as a duplicate of an incident whose block has ended, it would call home undisturbed for a day."""
-    office.write("playbooks/beacon.yaml", {"block": {"minutes": 1}})
+    office.write("playbooks/beacon.yaml", {"block": {"minutes": 60}})
     desk = Desk(office)
     desk.worker.start()
     first = desk.alert(alert(1, rule="a", remote=31))
     desk.rest(first)
     assert desk.alert(alert(1, 1, rule="a", remote=31)) == first
-    Expiry(office.reports, desk.inbox.part).run(datetime.now(UTC) + timedelta(seconds=90))
+    Expiry(office.reports, desk.inbox.part).run(datetime.now(UTC) + timedelta(minutes=61))
     assert not _denied(office)[31]
     second = desk.alert(alert(1, rule="a", remote=31))
     assert second != first and desk.rest(second).standing
     assert _denied(office)[31]
-    desk.worker.stop(10)
+    desk.worker.stop(SOON * BUSY)
     desk.inbox.close()
 
 
@@ -68,7 +69,7 @@ from flows.cli import main
 class Later(datetime.datetime):
     @classmethod
     def now(cls, tz=None):
-        return datetime.datetime.now(tz) + datetime.timedelta(seconds=90)
+        return datetime.datetime.now(tz) + datetime.timedelta(minutes=61)
 flows.runs.datetime = Later
 main()
 """
@@ -76,7 +77,7 @@ main()
 
 def test_the_command_from_cron_tells_the_inbox_of_a_serve_that_runs_beside_it(office: Office) -> None:
     """`hemostat expire` ends the block; the same alert then is news for serve, and is blocked anew, instead of a duplicate."""
-    office.write("playbooks/beacon.yaml", {"block": {"minutes": 1}})
+    office.write("playbooks/beacon.yaml", {"block": {"minutes": 60}})
     with Serve(office) as serve:
         first = serve.post(alert(1, rule="a", remote=33)).json()["incidents"][0]["id"]
         assert serve.idle(30)
@@ -92,7 +93,7 @@ def test_the_command_from_cron_tells_the_inbox_of_a_serve_that_runs_beside_it(of
             },
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=60 * BUSY,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
@@ -109,7 +110,7 @@ def test_an_incident_without_a_timed_block_is_not_read_again(office: Office) -> 
     desk.worker.start()
     incident = desk.alert(alert(2, rule="a", remote=32))
     desk.rest(incident)
-    desk.worker.stop(10)
+    desk.worker.stop(SOON * BUSY)
     desk.inbox.close()
     expiry, journal = Expiry(office.reports), office.reports / incident / "journal.jsonl"
     expiry.run(datetime.now(UTC))

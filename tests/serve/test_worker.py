@@ -23,6 +23,7 @@ from tasks.model import ConfigError, Json, Most, Outcome, Step
 from tasks.notices import notices
 from tasks.serving import Sender
 from tasks.state import State
+from tests.patience import BUSY
 from tests.serve.house import FAST, Office, alert, wait
 
 pytestmark = pytest.mark.lab
@@ -88,7 +89,7 @@ def working(office: Office) -> Iterator[Desk]:
     made = Desk(office)
     made.worker.start()
     yield made
-    assert made.worker.stop(SOON)
+    assert made.worker.stop(SOON * BUSY)
     made.inbox.close()
 
 

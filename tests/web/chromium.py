@@ -14,6 +14,8 @@ from selenium.webdriver.common.by import By
 
 from tests.serve.house import wait
 
+# A container's /dev/shm may be too small for several browsers, whose pages then crash.
+SMALL = "--disable-dev-shm-usage"
 SCREENS = {"desktop": (1280, 900), "phone": (360, 740)}
 
 
@@ -24,7 +26,7 @@ def chromium() -> Iterator[webdriver.Chrome]:
     if not (program and chromedriver):
         pytest.skip("needs chromium and chromium-driver: apt-get install chromium chromium-driver fonts-noto-cjk")
     options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--lang=en"):
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--lang=en", SMALL):
         options.add_argument(argument)
     options.binary_location = program
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -40,6 +42,11 @@ def body(driver: webdriver.Chrome) -> str:
     with suppress(StaleElementReferenceException, NoSuchElementException):
         return driver.find_element(By.TAG_NAME, "body").text
     return ""
+
+
+def ready(driver: webdriver.Chrome, field: str) -> None:
+    """Wait until the page has put the focus there by itself: a browser does that a moment after it has the page."""
+    assert wait(lambda: driver.switch_to.active_element.get_attribute("id") == field, 10), f"{field} gets no focus"
 
 
 class Pages:

@@ -16,7 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from flows.web.app import create
 from flows.web.context import Context
 from tests.serve.house import wait
-from tests.web.chromium import SCREENS, Pages, body, chromium
+from tests.web.chromium import SCREENS, Pages, body, chromium, ready
 from tests.web.house import context
 from tests.web.server import listening
 
@@ -150,7 +150,8 @@ def test_by_keyboard_alone(served: tuple[str, Context], told: Path) -> None:
     url, made = served
     with chromium() as driver:
         driver.get(url)
-        ActionChains(driver).send_keys("a long token of ada", Keys.ENTER).perform()  # the field has the focus
+        ready(driver, "secret")
+        ActionChains(driver).send_keys("a long token of ada", Keys.ENTER).perform()
         assert wait(lambda: "/incidents/waiting" in driver.page_source, 10)
         press(driver, f"{url}/incidents/waiting")
         ActionChains(driver).send_keys(Keys.ENTER).perform()

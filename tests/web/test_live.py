@@ -15,7 +15,7 @@ from selenium.webdriver.common.keys import Keys
 from lab.range import Range
 from tests.serve.conftest import lab, office
 from tests.serve.house import FAST, Office, Serve, alert, wait
-from tests.web.chromium import Pages, chromium
+from tests.web.chromium import Pages, chromium, ready
 from tests.web.picture import waiting
 from tests.web.test_browser import press
 
@@ -70,7 +70,7 @@ def test_alert_card_approve_report_undo(office: Office, serve: Serve, driver: we
     incident = re.findall(r"/incidents/([^#]+)", driver.current_url)[0]
     given = [r.data for r in office.state(incident).records if r.kind == "approval.given"]
     assert [(g["by"], g["via"], g["reason"]) for g in given] == [("operator", "page", "seen on the wire")]
-    assert wait(lambda: not serve.health()["worker"]["in work"] and "report" in pages.text, SOON)
+    assert serve.idle(SOON), "what is taken back below must not be drawn anew meanwhile"
     _the_report(pages, incident)
     _undo(pages, office, incident)
     _in_chinese(pages, incident)
@@ -133,7 +133,7 @@ def test_a_cleanup_is_approved_and_taken_back(drilled: Office, driver: webdriver
         pages.click(By.CSS_SELECTOR, "#card button.primary")
         assert wait(lambda: "Orders" in pages.text, SOON)
         assert wait(lambda: "contained and verified" in pages.text, SOON), pages.text
-        assert drilled.lab.beacons() == []
+        assert serve.idle(SOON) and drilled.lab.beacons() == []
         pages.open("/incidents/drilled/report")
         assert "Contained and verified" in pages.text
         pages.open("/incidents/drilled")
@@ -145,6 +145,7 @@ def test_a_cleanup_is_approved_and_taken_back(drilled: Office, driver: webdriver
 def test_the_whole_way_in_chinese_by_keyboard_alone(office: Office, serve: Serve, driver: webdriver.Chrome) -> None:
     """Card, approval, report and undo: Tab, Enter, Space and letters, at the other language's pages."""
     driver.get(f"{serve.url}/language/zh?back=%2Flogin")
+    ready(driver, "secret")
     _type(driver, serve.token, Keys.ENTER)
     incident = serve.post(alert(0)).json()["incidents"][0]["id"]
     pages, here = Pages(driver, serve.url), f"{serve.url}/incidents/{incident}"

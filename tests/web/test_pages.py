@@ -16,6 +16,7 @@ from flows.web.app import create
 from flows.web.context import Context
 from tasks.audit import audit
 from tasks.model import Alert
+from tests.patience import BUSY
 from tests.report.scene import REMOTE
 from tests.report.stories import STORIES
 from tests.report.story import Story
@@ -390,9 +391,9 @@ def test_a_thousand_incidents_answer_fast(tmp_path: Path, house: Context) -> Non
         (reports / f"i{number:04}" / "journal.jsonl").write_bytes(journal)
     reader = Reader(create(over(house, reports))).log_in("vera")
     reader.get("/incidents")
-    begun = time.process_time()  # what it costs, however busy the machine is
+    begun = time.process_time()  # what it costs, however busy the machine is: about a third of a second
     assert reader.get("/incidents?text=web-7").text.count('class="state"') == 50
-    assert time.process_time() - begun < 1.0
+    assert time.process_time() - begun < 0.5 * BUSY
 
 
 def test_static_files_are_ours_alone(reader: Reader) -> None:

@@ -59,7 +59,7 @@ def test_who_sends_no_whole_head_is_hung_up_on(
     port: int, monkeypatch: pytest.MonkeyPatch, pieces: tuple[bytes, ...]
 ) -> None:
     """On a new connection and on a used one; else a few thousand of them would leave no file for a journal or a device."""
-    monkeypatch.setattr(wire, "HEAD_WITHIN", 0.3)
+    monkeypatch.setattr(wire, "HEAD_WITHIN", 1.5)  # long enough for the whole head on a busy machine
     assert spoken(port, *pieces).count(b"HTTP/1.1 200") == pieces.count(PING)
 
 

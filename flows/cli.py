@@ -9,7 +9,7 @@ import typer
 
 from flows import cli_read, cli_run, imports
 from flows.cli_out import CODES_HELP, complain
-from tasks.model import HemostatError
+from tasks.model import ConfigError, HemostatError, inert
 
 app = typer.Typer(
     name="hemostat",
@@ -32,6 +32,10 @@ def main() -> None:
         app()
     except HemostatError as error:
         sys.exit(complain(error))
+    except PermissionError as error:
+        seen = "this user may not: did another one, or root, run hemostat here before?"
+        do = "run it as the owner of reports/ and .hemostat/, or give both to one user (chown -R)"
+        sys.exit(complain(ConfigError(f"open {inert(error.filename)}", seen, do)))
     except BrokenPipeError:
         sys.exit(0)
 

@@ -218,6 +218,8 @@ def drill(
     if shown:
         hosts.listed(as_json)
         return
+    if firewall and (alone or ground == "windows"):
+        raise ConfigError("--firewall is for hosts in network namespaces", do="add --range netns")
     options = runs.Options(reports_of(site, reports), yes, prefect, as_json)
     if alone:
         beside = windows_drills.Beside(options) if windows else None

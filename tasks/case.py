@@ -208,7 +208,7 @@ def find(reports: Path, name: str) -> Path:
         ConfigError: none or several fit.
     """
     folders = incidents(reports)
-    fits = folders[-1:] if name == "last" else [f for f in folders if name in f.name]
+    fits = folders[-1:] if name == "last" else [f for f in folders if name and name in f.name]
     exact = [f for f in folders if f.name == name]
     if len(exact or fits) == 1:
         return (exact or fits)[0]

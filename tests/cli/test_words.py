@@ -12,7 +12,7 @@ import click
 import pytest
 import typer
 
-from flows.cli import app
+from flows.cli import app, main
 from flows.cli_out import CODES, TAMPERED, USAGE
 from tests.cli.house import CODE, say
 from tests.patience import BUSY
@@ -95,3 +95,27 @@ def test_looking_something_up_imports_no_heavy_module(words: list[str], drilled:
         check=True,
     )
     assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_a_folder_that_is_another_users_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a `sudo make drill` the clone's owner reads a sentence, and no traceback."""
+
+    def closed() -> None:
+        raise PermissionError(13, "Permission denied", "/srv/x/.hemostat\x1b[2J")
+
+    monkeypatch.setattr("flows.cli.app", closed)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr().err
+    assert ended.value.code == USAGE
+    assert "open /srv/x/.hemostat\\x1b[2J" in said
+    assert "chown" in said
+
+
+def test_a_drills_firewall_is_not_passed_over() -> None:
+    """On loopback it is an ASA whatever one wishes: that is said before anything starts."""
+    said = say("drill", "--firewall", "vyos")
+    assert said.code == USAGE
+    assert "add --range netns" in said.text

@@ -25,6 +25,13 @@ def reports(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_an_empty_name_names_none(tmp_path: Path) -> None:
+    """`hemostat undo "$ID"` with a variable that is not set takes nothing back, though there be one incident alone."""
+    sit_down(tmp_path / "20260101-000000-aaaa").close()
+    with pytest.raises(ConfigError, match="names no single incident"):
+        find(tmp_path, "")
+
+
 NAMES = {
     "20260101-000000-aaaa": "20260101-000000-aaaa",
     "bbbb": "20260202-000000-bbbb",

@@ -97,15 +97,16 @@ def lives(case: Case, suspect: Suspect) -> bool:
 
 def _texts(case: Case, suspect: Suspect, missed: list[str]) -> Iterator[Item]:
     """The texts of a process; read once, all together, so that they are of one moment."""
+    why, texts = "it is gone", dict[str, bytes]()
     try:
         texts = case.hands().details(suspect.pid) if lives(case, suspect) else {}
     except Unreachable:
         raise
-    except TargetError:
-        texts = {}
+    except TargetError as error:
+        why = error.seen
     if not texts or not lives(case, suspect):
         if not any(e.path.startswith(f"{suspect.folder}/") for e in case.state.evidence):
-            missed.append(f"texts of process {suspect.pid}: it is gone")
+            missed.append(f"texts of process {suspect.pid}: {why}")
         return
     order = [name for name in VOLATILE if name in texts] + [name for name in texts if name not in VOLATILE]
     for name in order:

@@ -11,7 +11,19 @@ from dataclasses import dataclass
 from tasks.facts import FileSeen, Unseen
 from tasks.model import inert
 from tasks.transports.linux_files import kind
-from tasks.transports.ssh_look_records import Ask, Record, contents, of_kind, records, text, unseen, users
+from tasks.transports.ssh_look_records import (
+    ROWS,
+    Ask,
+    Record,
+    contents,
+    flooded,
+    of_kind,
+    records,
+    rows,
+    text,
+    unseen,
+    users,
+)
 
 MAX_REPORTED = 2_000
 MAX_HASHED = 64 << 20
@@ -19,7 +31,6 @@ MAX_HASHED_TOGETHER = 2 << 30
 WALK_SECONDS = 20
 MAX_TEXT, MAX_PORTION, MAX_TEXTS = 1 << 20, 8 << 20, 64 << 20
 CHUNK = 200
-ROWS = ("zeros", "rows", "wild")
 _META = re.compile(r"^([0-9a-f]+) (\d+) (\d+) (\d+) (-?\d+) (-?\d+) (\d+) (\d+) (\d+)(?: (.*))?$", re.ASCII | re.DOTALL)
 _FOUND = re.compile(rb"^F([0-7]+) (\d+) (\d+) (-?\d+(?:\.\d+)?) (-?\d+(?:\.\d+)?) (\d+) (\d+) (/.*)$", re.DOTALL)
 _PLAIN = re.compile(rb"^P([0-9a-f]+) (\d+) (\d+) (-?\d+) (-?\d+) (\d+) (\d+) (/.*)$", re.DOTALL)
@@ -187,6 +198,8 @@ def recent(ask: Ask, folders: Sequence[str], since: float, root: str = "/") -> t
 def walked(record: Record, folders: Sequence[str], since: float, passed: Counter[tuple[str, str]]) -> Iterator[Meta]:
     """The files of one folder's record; what was passed over is counted."""
     top = named(record, folders)
+    if flooded(record):
+        passed[top, "it holds too many files: some were not looked at"] += 1
     for row in rows(record):
         if why := _REASONS.get(text(row[:1])):
             passed[top, why] += 1
@@ -204,14 +217,6 @@ def _passed_over(found: Sequence[Record], folders: Sequence[str], passed: Counte
         number = record.text.strip()
         if number.isascii() and number.isdigit() and int(number):
             passed[named(record, folders), _REASONS["D" if record.kind == "deep" else "C"]] += int(number)
-
-
-def rows(record: Record) -> list[bytes]:
-    """The rows of a find: ended by zeros, by newlines where no name has one, or with each name after its row ("wild")."""
-    if record.kind == "rows":
-        return record.body.split(b"\n")
-    parts = record.body.split(b"\0")
-    return [part.replace(b"\n", b" ", 1) for part in parts] if record.kind == "wild" else parts
 
 
 def found_file(row: bytes) -> Meta | None:

@@ -14,6 +14,9 @@ from tasks.facts import Unseen
 from tasks.model import TargetError, inert
 
 Ask = Callable[[str, Sequence[str], float], bytes]
+# The records of a find, and what scripts/look.sh lets it print (`capped`).
+ROWS = ("zeros", "rows", "wild")
+MAX_WALK = 12 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,22 @@ def _gather(by_name: dict[str, bytes], body: bytes, end: bytes) -> None:
         if found:
             parts.setdefault(text(name), []).append(rest)
     by_name |= {name: b"\n".join(lines) for name, lines in parts.items()}
+
+
+def flooded(record: Record) -> bool:
+    """Did the walk find more than the script lets it print?"""
+    return len(record.body) >= MAX_WALK
+
+
+def rows(record: Record) -> list[bytes]:
+    """The rows of a find: ended by zeros, by newlines where no name has one, or with each name after its row ("wild")."""
+    body = record.body
+    if flooded(record):  # the last row may have been cut
+        body = body[: body.rfind(b"\n" if record.kind == "rows" else b"\0") + 1]
+    if record.kind == "rows":
+        return body.split(b"\n")
+    parts = body.split(b"\0")
+    return [part.replace(b"\n", b" ", 1) for part in parts] if record.kind == "wild" else parts
 
 
 def users(found: Sequence[Record]) -> dict[int, str]:

@@ -12,8 +12,8 @@ from tasks.facts import System, Unseen
 from tasks.facts_linux import Module, Package, Privilege
 from tasks.model import TargetError
 from tasks.transports import ssh_look_logs as logs
-from tasks.transports.ssh_look_files import ROWS, Meta, found_file, metas_of, rows, tame
-from tasks.transports.ssh_look_records import Ask, Record, of_kind, records, unseen, users
+from tasks.transports.ssh_look_files import Meta, found_file, metas_of, tame
+from tasks.transports.ssh_look_records import ROWS, Ask, Record, flooded, of_kind, records, rows, unseen, users
 
 # Where programs are, and where nobody should put one; bounded, so that no home or data disk is walked whole.
 FOLDERS = (
@@ -95,6 +95,8 @@ def privileges(ask: Ask, root: str) -> Part:
     metas = metas_of(ask, list(capable))
     given = {m.path: _setuid(m, names) for m in modes[:MAX_PRIVILEGES]}
     missed = unseen(found)
+    if any(flooded(r) for r in of_kind(found, *ROWS, "capabilities")):
+        missed.append(Unseen("files with the setuid bit", "there are too many files: some were not looked at"))
     if len(modes) > MAX_PRIVILEGES:
         missed.append(Unseen("files with the setuid bit", f"only {MAX_PRIVILEGES} of {len(modes)} were kept"))
     return [*given.values(), *(_capable(metas[p], capable[p], names) for p in capable if p in metas)], missed

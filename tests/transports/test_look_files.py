@@ -8,13 +8,15 @@ import shutil
 import struct
 import subprocess
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tasks.model import TargetError
-from tasks.transports import local_autostarts, local_walk, ssh_look
+from tasks.transports import local_autostarts, local_walk, ssh_look, ssh_look_files, ssh_look_records, ssh_text
+from tasks.transports.ssh_look_records import Record
 from tests.patience import BUSY
 from tests.transports.looking import SHELLS, Asker, asker
 
@@ -314,6 +316,29 @@ def test_log_lines_near_a_start(ask, host):
     assert [line.text for line in seen.logs] == [f"{stamp}.1+00:00 h sudo: ada : COMMAND=/bin/\x1b[2J"]
     assert time.monotonic() - began < 20 * BUSY
     assert ssh_look.system(ask, ["logs"], 0, [], [], str(host)).logs == ()
+
+
+def test_a_walk_without_end_is_cut_and_told(monkeypatch):
+    """More files than a walk may print: the last row, which may be half a name, is no file, and the cut is told."""
+    row = b"F100755 0 1 9.0 9.0 1 %d /tmp/%s\0"
+    body = b"".join(row % (number, b"x" * 90) for number in range(7)) + b"F100755 0 1 9.0 9.0 1 8 /tmp/hal"
+    monkeypatch.setattr(ssh_look_records, "MAX_WALK", len(body))
+    passed = Counter()
+    found = list(ssh_look_files.walked(Record("zeros", ("1",), body), ["/tmp"], 0, passed))
+    assert [seen.inode for seen in found] == list(range(7))
+    assert passed == {("/tmp", "it holds too many files: some were not looked at"): 1}
+
+
+@pytest.mark.parametrize("shell", ["dash", "busybox"])
+@pytest.mark.parametrize("content", [b"a" * (9 << 20), b"\n" * 70_000], ids=["long", "many lines"])
+def test_command_lines_without_end(shell, content, tmp_path):
+    """Anybody may start processes with such: each file is read up to its share, and the answer keeps its end."""
+    (tmp_path / "1").write_bytes(content)
+    (tmp_path / "2").write_bytes(b"short\0")
+    said = ssh_text.script("session.sh", "look.sh") + f"begin SEP ''\nlines {tmp_path}/1 {tmp_path}/2\n".encode()
+    done = subprocess.run([*SHELLS[shell]], input=said, capture_output=True, timeout=60 * BUSY, check=True)
+    found = ssh_look_records.contents(list(ssh_look_records.split(done.stdout, "SEP")))
+    assert found == {f"{tmp_path}/1": content[:65536], f"{tmp_path}/2": b"short\0"}
 
 
 def test_a_flood_of_log_lines_is_told(ask, host):

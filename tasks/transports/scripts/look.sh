@@ -36,7 +36,12 @@ now() { read -r NOW _ </proc/uptime; NOW=${NOW%.*}; }
 bounded() {
     if [ $TIMEOUT = yes ]; then timeout -s KILL "$@"; else guarded "$@"; fi
 }
-late() { [ "$1" -lt 124 ] || unseen "$2" "it took too long, the rest was not looked at"; }
+late() { [ "$1" -lt 124 ] || [ "$1" = 141 ] || unseen "$2" "it took too long, the rest was not looked at"; }
+# capped COMMAND …: no more than 12 MiB of what it prints, with its status: anybody may make files without end. Who reads it tells.
+capped() {
+    { code=$({ { "$@" 3>&- 5>&-; echo $? >&3; } | head -c 12582912 >&5 3>&-; } 3>&1); } 5>&1
+    return "$code"
+}
 
 # --- /proc ---
 
@@ -79,9 +84,17 @@ under() {
     set +f
 }
 
+# modest FILE …: may they be read whole? Anybody may start processes with command lines of megabytes, or of newlines.
+modest() {
+    # shellcheck disable=SC2046  # two numbers
+    set -- $(bounded 20 cat "$@" 2>/dev/null | head -c 8388609 | wc -lc)
+    [ "$1" -lt 65536 ] && [ "$2" -lt 8388609 ]
+}
 # lines FILE …: the contents of kernel files, whatever bytes they hold. Names are tame.
 lines() {
-    if [ $GREP = gnu ]; then
+    most=8388608
+    modest "$@" || most=$((33554432 / $# > 65536 ? 65536 : 33554432 / $#))
+    if [ $GREP = gnu ] && [ $most = 8388608 ]; then
         rec lines
         bounded 20 grep -aHsZ '' "$@" 2>/dev/null
         late $? "a part of /proc"
@@ -90,7 +103,7 @@ lines() {
     for f; do
         [ -r "$f" ] || continue
         rec "text $f"
-        cat "$f" 2>/dev/null
+        head -c $most "$f" 2>/dev/null
     done
 }
 
@@ -295,7 +308,7 @@ verb_details() {
     done
     rec "text open_files"
     if [ $FIND = gnu ]; then
-        bounded 10 find "$P/$3/fd" -mindepth 1 -maxdepth 1 -printf '%f\t%Y\t%l\0' 2>/dev/null || rec "refused open_files"
+        capped bounded 10 find "$P/$3/fd" -mindepth 1 -maxdepth 1 -printf '%f\t%Y\t%l\0' 2>/dev/null || rec "refused open_files"
     else
         ls -l "$P/$3/fd" 2>/dev/null || rec "refused open_files"
     fi
@@ -593,7 +606,7 @@ verb_walk() {
 }
 walked() {
     rec "zeros $place"
-    bounded "$seconds" find "$folder" -xdev -mindepth 1 -maxdepth 6 \
+    capped bounded "$seconds" find "$folder" -xdev -mindepth 1 -maxdepth 6 \
         \( -type d \( -name '.hemostat-*' -user "$WHO" ! -perm /022 -printf 'V%p\0' -prune -o ! -readable -printf 'C%p\0' -prune \
         -o -path "$folder/*/*/*/*/*/*" -printf 'D%p\0' \) \) \
         -o -type f \( -newermt "@$since" -o -newerct "@$since" -o \( -path '*/.*' -perm /111 \) \) \
@@ -602,9 +615,9 @@ walked() {
 # plainly FIND-ARGUMENT …: with a find that has no -printf, each file is described and the choice is made by who asked.
 plainly() {
     rec "wild $place"
-    bounded "$seconds" find "$@" -xdev -type f -path '*[[:cntrl:]]*' -exec stat -c 'P%f %u %s %Y %Z %d %i' {} \; -print0 2>/dev/null
+    capped bounded "$seconds" find "$@" -xdev -type f -path '*[[:cntrl:]]*' -exec stat -c 'P%f %u %s %Y %Z %d %i' {} \; -print0 2>/dev/null
     rec "rows $place"
-    bounded "$seconds" find "$@" -xdev -type f ! -path '*[[:cntrl:]]*' -exec stat -c 'P%f %u %s %Y %Z %d %i %n' {} + 2>/dev/null
+    capped bounded "$seconds" find "$@" -xdev -type f ! -path '*[[:cntrl:]]*' -exec stat -c 'P%f %u %s %Y %Z %d %i %n' {} + 2>/dev/null
 }
 
 # passed_over: how many folders were too deep or closed.
@@ -644,6 +657,10 @@ verb_blind() {
     for tool in sha256sum readlink grep find head stat; do have $tool || printf '%s ' $tool; done
     [ $STAT = yes ] || printf 'stat-with-a-format '
     [ $TIMEOUT = yes ] || printf 'timeout '
+    SEL="$P/[0-9]*"
+    under cmdline
+    # shellcheck disable=SC2086  # patterns of tame names
+    modest $OUT || unseen "long command lines" "together they are too large: each was read up to 64 KiB at the most"
     all=0 shut=0
     for d in "$P"/[0-9]*; do
         all=$((all + 1))
@@ -690,14 +707,14 @@ verb_privileges() {
     place=0
     if [ $FIND = gnu ]; then
         rec zeros
-        bounded "$seconds" find "$@" -xdev -maxdepth 6 -type f -perm /6000 -printf 'F%m %U %s %T@ %C@ %D %i %p\0' 2>/dev/null
+        capped bounded "$seconds" find "$@" -xdev -maxdepth 6 -type f -perm /6000 -printf 'F%m %U %s %T@ %C@ %D %i %p\0' 2>/dev/null
     else
         plainly "$@" -maxdepth 6 -perm /6000
     fi
     late $? "files with the setuid bit"
     if have getcap; then
         rec capabilities
-        bounded "$seconds" find "$@" -xdev -maxdepth 6 -type f -perm /111 ! -path '*[[:cntrl:]]*' -exec getcap {} + 2>/dev/null
+        capped bounded "$seconds" find "$@" -xdev -maxdepth 6 -type f -perm /111 ! -path '*[[:cntrl:]]*' -exec getcap {} + 2>/dev/null
         late $? "files with capabilities"
     else
         unseen "files with capabilities" "this host has no getcap"

@@ -91,7 +91,7 @@ PLACES: tuple[Place, ...] = (
     ),
     *_system("network_hook", "whole", "etc/NetworkManager/dispatcher.d/*", "etc/networkd-dispatcher/*/*"),
     *_system("network_hook", "whole", "etc/dhcp/dhclient-enter-hooks.d/*", "etc/dhcp/dhclient-exit-hooks.d/*"),
-    *_system("profile", "lines", "etc/environment", "etc/security/pam_env.conf"),
+    *_system("profile", "lines", "etc/environment", "etc/security/pam_env.conf", "etc/ssh/sshrc"),
     *_home("profile", "lines", ".pam_environment", ".config/environment.d/*.conf"),
     *_system("ld_conf", "lines", "etc/ld.so.conf", "etc/ld.so.conf.d/*.conf"),
     *_system("pam", "lines", "etc/pam.d/*", "etc/pam.conf"),

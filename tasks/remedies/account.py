@@ -121,7 +121,9 @@ def _fields(text: str, user: str) -> list[str]:
         if fields[0] == user and len(fields) == 9:
             return fields
     raise TargetError(
-        f"look at the account {inert(user)}", "it is not in the host's etc/shadow", "lock it where it is kept"
+        f"look at the account {inert(user)}",
+        "it is not in the host's etc/shadow: its password may stand in its line of etc/passwd, or a directory keeps it",
+        "lock it by hand where it is kept: put ! before the password there (vipw), or lock it in the directory",
     )
 
 

@@ -144,6 +144,7 @@ PLANTED = {
     "etc/profile": ("profile", 1),
     "etc/profile.d/x.sh": ("profile", 1),
     "etc/bash.bashrc": ("profile", 1),
+    "etc/ssh/sshrc": ("profile", 1),
     "home/ada/.profile": ("profile", 1),
     "home/ada/.bashrc": ("profile", 1),
     "home/ada/.bash_profile": ("profile", 1),

@@ -51,5 +51,7 @@ def test_the_rest_of_a_triage(hands):
     seen = hands.system(PARTS, 0.0, [time.time()], ["/bin/sh"])
     assert all(u.what and u.why for u in (*missed, *passed, *seen.unseen, *hands.blind()))
     assert seen.privileges
-    assert [row.path for row in seen.packages] == ["/bin/sh"]
+    first, *others = (row.path for row in seen.packages)
+    assert first == "/bin/sh"
+    assert set(others) <= {row.path for row in seen.privileges}, "whose packages nobody asked for"
     assert all(f.path.startswith("/") for f in files)

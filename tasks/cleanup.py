@@ -12,7 +12,7 @@ from tasks.acts import approved, perform, propose
 from tasks.case import Case
 from tasks.guarding import blast_radius
 from tasks.model import Action, Finding, HemostatError, Json, Outcome, Step, StepEnd
-from tasks.remedies import Scope
+from tasks.remedies import Scope, account
 
 
 def run(case: Case) -> StepEnd:
@@ -25,7 +25,7 @@ def run(case: Case) -> StepEnd:
     """
     decide.gate(Step.CLEANUP, case.state)
     actions = plan(case)
-    left = _left(case, actions)
+    left = left_to_a_person(case, actions)
     if not actions:
         return StepEnd(
             Step.CLEANUP,
@@ -39,12 +39,13 @@ def run(case: Case) -> StepEnd:
     return _end(errors, left)
 
 
-def _left(case: Case, actions: Sequence[Action]) -> list[str]:
+def left_to_a_person(case: Case, actions: Sequence[Action]) -> list[str]:
     """Where findings stand that are as grave as those which the cleanup answers, and that no remedy may touch."""
     keys = ("path", "pid", "user")
     done = {(key, action.facts[key]) for action in actions for key in keys if action.facts.get(key)}
     grave = [f for f in case.state.findings if f.score >= case.playbook.cleanup.threshold]
-    return list(dict.fromkeys(f.where for f in grave if not any((k, f.facts.get(k)) in done for k in keys)))
+    named = [(f.where, {*((key, f.facts.get(key)) for key in keys), ("user", account.user_of(f))}) for f in grave]
+    return list(dict.fromkeys(where for where, things in named if not things & done))
 
 
 def _told(left: Sequence[str]) -> str:

@@ -33,7 +33,8 @@ def actions(scope: Scope, facts: Json, seconds: int) -> list[Action]:
         facts: `runner` (address and port, or nothing), `own`, `dns` (addresses), `dhcp`: what `openings` reads.
         seconds: after which the host ends its isolation by itself, unless we got through.
     """
-    spared = ", ".join([*(facts["runner"][:1]), *facts["own"], *facts["dns"], *(["DHCP"] if facts["dhcp"] else [])])
+    addresses = dict.fromkeys((*facts["runner"][:1], *facts["own"], *facts["dns"]))
+    spared = ", ".join([*addresses, *(["DHCP"] if facts["dhcp"] else [])])
     told = {
         SWITCH: (
             "switch",

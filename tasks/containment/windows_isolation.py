@@ -31,7 +31,8 @@ def actions(scope: Scope, facts: Json, seconds: int) -> list[Action]:
         seconds: after which the host ends its isolation by itself, unless we got through.
     """
     name = group("isolate", scope.incident)
-    spared = ", ".join([*facts["runner"][:1], *facts["own"], *facts["dns"], *(["DHCP"] if facts["dhcp"] else [])])
+    addresses = dict.fromkeys((*facts["runner"][:1], *facts["own"], *facts["dns"]))
+    spared = ", ".join([*addresses, *(["DHCP"] if facts["dhcp"] else [])])
     count = len(blocked_but(facts))
     told_ = (
         (

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks import verify
-from tasks.cleanup import plan
+from tasks.cleanup import left_to_a_person, plan
 from tasks.journal import NAME
 from tasks.model import Refused, Result, TargetError
 from tasks.report_judge import answered
@@ -76,6 +76,7 @@ def test_a_second_root_is_locked_and_its_expiry_comes_back(accounts: Victim) -> 
     line = next(x for x in path.read_text().splitlines() if x.startswith("toor:"))
     accounts.find("autostart.root", path=str(path), line=4, text=line, kind="account", sha256="", owner="root")
     action = accounts.plan()
+    assert left_to_a_person(accounts.case, [action]) == []
     before = status(accounts, "toor")
     receipt = accounts.do(action)
     assert status(accounts, "toor")[1] == "1"

@@ -24,8 +24,9 @@ def prefect_server(prefect_site: Path) -> Iterator[tuple[Server, dict[str, str]]
     """The running server and the environment that leads to it; its first start takes about ten seconds."""
     before = dict(os.environ)
     with server.answering(prefect_site / ".hemostat" / "prefect") as running:
-        # A busy machine's server takes longer than a run may wait for it; these tests want to see what it shows in the end.
-        os.environ["PREFECT_API_REQUEST_TIMEOUT"] = str(5 * BUSY)
+        # A busy machine's server takes longer than a run may wait for it, or says 503 while its SQLite is locked (seen); these tests
+        # want to see what it shows in the end.
+        os.environ.update({"PREFECT_API_REQUEST_TIMEOUT": str(5 * BUSY), "PREFECT_CLIENT_MAX_RETRIES": "4"})
         ways = {name: value for name, value in os.environ.items() if before.get(name) != value}
         _restore(before)
         yield running, ways

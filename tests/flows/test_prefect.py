@@ -154,7 +154,9 @@ def test_a_dead_prefect_is_noted_and_the_run_goes_on(
     assert notes == [{"unavailable": "its server did not answer in time"}]
 
 
-def test_a_prefect_that_is_killed_meanwhile_does_not_stop_the_run(prefect: Server, lab: Range, tmp_path: Path) -> None:
+def test_a_prefect_that_is_killed_meanwhile_does_not_stop_the_run(
+    prefect: Server, lab: Range, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SIGKILL of the server while the flow is in triage: the run goes on without it, and no step runs twice. Last: it ends the server."""
 
     class Killer(Nobody):
@@ -162,6 +164,10 @@ def test_a_prefect_that_is_killed_meanwhile_does_not_stop_the_run(prefect: Serve
             if step is Step.TRIAGE and prefect._process is not None:
                 os.killpg(prefect._process.pid, signal.SIGKILL)
 
+    from prefect.context import refresh_global_settings_context
+
+    monkeypatch.setenv("PREFECT_CLIENT_MAX_RETRIES", "1")  # the product's own: each of these would wait in vain
+    refresh_global_settings_context()
     folder, launch = start(lab, tmp_path)
     launch.watcher = Killer()
     end = carry_on(folder, launch, prefect, 5)

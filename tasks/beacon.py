@@ -154,7 +154,7 @@ def chain(processes: Iterable[Process], pid: int) -> tuple[Process, ...]:
     by_pid = {p.pid: p for p in processes}
     line: list[Process] = []
     while (process := by_pid.get(pid)) and process not in line and len(line) < _MAX_CHAIN:
-        if line and process.created > line[-1].created:
+        if line and process.start.after(line[-1].start):
             break
         line.append(process)
         pid = process.ppid
@@ -166,5 +166,5 @@ def tree(processes: Iterable[Process], pid: int) -> tuple[Process, ...]:
     everyone = list(processes)
     found = [p for p in everyone if p.pid == pid]
     for parent in found:  # grows while we walk
-        found += [p for p in everyone if p.ppid == parent.pid and p.created >= parent.created and p not in found]
+        found += [p for p in everyone if p.ppid == parent.pid and not parent.start.after(p.start) and p not in found]
     return tuple(found)

@@ -11,16 +11,44 @@ from typing import Literal
 
 from tasks.facts_linux import Login, LogLine, Module, Package, Privilege
 from tasks.facts_windows import Windows
+from tasks.model import Json
 
 Confidence = Literal["none", "low", "medium", "high"]
-# A start is told as the boot's time plus ticks. The kernel gives the boot in whole seconds and moves it when the clock is corrected; a
-# pid that came round again within this time would need the whole pid range to be used up in it.
+# Where only the time is known: the kernel gives the boot in whole seconds and moves it when the clock is corrected; a pid that came
+# round again within this time would need the whole pid range to be used up in it.
 SAME_START = 1.5
 
 
-def same_start(one: float, other: float) -> bool:
-    """Do two readings of a process's start (seconds since the epoch) mean the same start?"""
-    return abs(one - other) < SAME_START
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When a process started: with the pid it is the identity, for a pid alone is reused.
+
+    `created` is seconds since the epoch, for people: Linux reckons it from the clock of now (btime in proc_stat(5)), so that it moves
+    when somebody sets the clock. `started` stays: "BOOT_ID:TICKS", the boot and the clock ticks since then (field 22 of
+    proc_pid_stat(5)). It is empty on Windows, whose own time of creation stays, and in older journals.
+    """
+
+    created: float
+    started: str = ""
+
+    @classmethod
+    def of(cls, facts: Json) -> Start:
+        """As a finding's or an action's facts tell it."""
+        return cls(float(facts["created"]), str(facts.get("started", "")))
+
+    def same(self, other: Start) -> bool:
+        """Do two readings mean the same start?"""
+        if self.started and other.started:
+            return self.started == other.started
+        return abs(self.created - other.created) < SAME_START
+
+    def after(self, other: Start) -> bool:
+        """Is it the later one? Within one boot the ticks say so."""
+        boot, _, ticks = self.started.rpartition(":")
+        others, _, before = other.started.rpartition(":")
+        if boot and boot == others:
+            return int(ticks) > int(before)
+        return self.created > other.created
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +77,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process. `created` is seconds since the epoch (with `pid` it is the identity; a pid alone is reused).
+    """One process. `created` and `started` as in `Start`.
 
     `exe` is the path without "(deleted)", "memfd:NAME" for a memfd, empty for a kernel thread or when denied. `hidden`
     says how the process is hidden, empty when it is not. `denied` names the fields that we were not allowed to read.
@@ -71,6 +99,12 @@ class Process:
     denied: tuple[str, ...] = ()
     container: str = ""
     unit: str = ""
+    started: str = ""
+
+    @property
+    def start(self) -> Start:
+        """With `pid` its identity."""
+        return Start(self.created, self.started)
 
 
 @dataclass(frozen=True, slots=True)

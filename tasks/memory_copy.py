@@ -68,7 +68,7 @@ def _action(case: Case, suspect: Suspect) -> Action:
         target=f"{WHAT} {suspect.pid}",
         reason="findings speak of this process; what it holds in memory is on no disk",
         commands=(_command(case, suspect),),
-        facts={"pid": suspect.pid, "created": suspect.created},
+        facts={"pid": suspect.pid, "created": suspect.created, "started": suspect.started},
         undo="nothing is changed: the process runs on, its memory is read",
         needs_approval=True,
     )
@@ -86,7 +86,7 @@ def _item(case: Case, suspect: Suspect) -> Item:
     def copy(into: BinaryIO, limit: int) -> Fetched:
         """The hands make sure that it is that very process, before and after; else nothing is kept under its name."""
         try:
-            return case.hands().memory(suspect.pid, suspect.created, into, limit)
+            return case.hands().memory(suspect.pid, suspect.start, into, limit)
         except (TargetError, Refused):
             into.seek(0)
             into.truncate()

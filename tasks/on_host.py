@@ -10,6 +10,7 @@ from tasks import decide
 from tasks.acts import Waiting, approved, perform, propose
 from tasks.case import Case
 from tasks.containment import BLOCKS, ISOLATIONS, KINDS, host_block, isolation, windows_block, windows_isolation
+from tasks.containment.openings import ICMP
 from tasks.containment.windows_firewall import group, told
 from tasks.guarding import blast_radius
 from tasks.model import (
@@ -155,6 +156,7 @@ def _planned(case: Case) -> list[Action]:
         "own": [str(a) for a in policy.own if a != case.incident.remote.address],
         "dns": [str(a) for a in _resolvers(case) if a != case.incident.remote.address] if rule.dns else [],
         "dhcp": rule.dhcp,
+        "icmp": list(ICMP),
     }
     return isolation.actions(_scope(case), facts, rule.revert_after)
 

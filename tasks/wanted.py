@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import BinaryIO
 
 from tasks.case import Case
-from tasks.facts import same_start
+from tasks.facts import Start
 from tasks.journal import hexdigest
 from tasks.model import Finding, TargetError, Unreachable
 from tasks.transports.hands import Fetched
@@ -45,6 +45,12 @@ class Suspect:
     created: float
     seen: frozenset[str]
     exe: str = ""
+    started: str = ""
+
+    @property
+    def start(self) -> Start:
+        """With `pid` its identity."""
+        return Start(self.created, self.started)
 
     @property
     def source(self) -> str:
@@ -81,9 +87,12 @@ def loud_ones(case: Case) -> list[Finding]:
 
 def suspects(findings: list[Finding]) -> list[Suspect]:
     """The processes that the findings speak of, each once."""
-    known = {f.facts["pid"]: f.facts["created"] for f in findings if f.facts.get("created") is not None}
+    known = {f.facts["pid"]: Start.of(f.facts) for f in findings if f.facts.get("created") is not None}
     exes = {f.facts["pid"]: str(f.facts["exe"]) for f in findings if f.facts.get("pid") and f.facts.get("exe")}
-    return [Suspect(pid, created, _hashes(findings, "pid", pid), exes.get(pid, "")) for pid, created in known.items()]
+    return [
+        Suspect(pid, start.created, _hashes(findings, "pid", pid), exes.get(pid, ""), start.started)
+        for pid, start in known.items()
+    ]
 
 
 def _hashes(findings: list[Finding], key: str, value: object) -> frozenset[str]:
@@ -92,7 +101,7 @@ def _hashes(findings: list[Finding], key: str, value: object) -> frozenset[str]:
 
 def lives(case: Case, suspect: Suspect) -> bool:
     """Is it still that very process? A pid alone is used again."""
-    return any(same_start(p.created, suspect.created) for p in case.hands().processes([suspect.pid]))
+    return any(p.start.same(suspect.start) for p in case.hands().processes([suspect.pid]))
 
 
 def _texts(case: Case, suspect: Suspect, missed: list[str]) -> Iterator[Item]:

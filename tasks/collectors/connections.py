@@ -163,5 +163,6 @@ def _facts(connections: list[Connection], process: Process | None) -> dict[str, 
          "state": c.state, "inode": c.inode, "owner": c.owner}
         for c in connections[:20]
     ]  # fmt: skip
-    who = {"pid": process.pid, "created": process.created, "exe": process.exe} if process else {}
+    known = ("pid", "created", "started", "exe")
+    who = {name: getattr(process, name) for name in known} if process else {}
     return {"sockets": shown, "count": len(connections), **who}

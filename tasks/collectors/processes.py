@@ -188,6 +188,7 @@ def _facts(process: Process, snapshot: Snapshot) -> dict[str, Json]:
     return {
         "pid": process.pid,
         "created": process.created,
+        "started": process.started,
         "name": process.name,
         "exe": process.exe,
         "path": process.exe if process.exe and not (process.deleted or process.memfd) else "",

@@ -30,7 +30,7 @@ def actions(scope: Scope, facts: Json, seconds: int) -> list[Action]:
     """The three acts.
 
     Args:
-        facts: `runner` (address and port, or nothing), `own`, `dns` (addresses), `dhcp`: what `openings` reads.
+        facts: `runner` (address and port, or nothing), `own`, `dns` (addresses), `dhcp`, `icmp`: what `openings` reads.
         seconds: after which the host ends its isolation by itself, unless we got through.
     """
     addresses = dict.fromkeys((*facts["runner"][:1], *facts["own"], *facts["dns"]))

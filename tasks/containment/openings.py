@@ -12,30 +12,49 @@ from tasks.model import Address, Json, parse_address
 
 TABLE = "hemostat_isolation"
 CHAINS = {"input": "HEMOSTAT-ISO-IN", "output": "HEMOSTAT-ISO-OUT", "forward": "HEMOSTAT-ISO-FWD"}
-# RFC 4861: without router and neighbour discovery there is no IPv6 at all.
-DISCOVERY = {"nd-router-solicit": 133, "nd-router-advert": 134, "nd-neighbor-solicit": 135, "nd-neighbor-advert": 136}
+# What carries a way, beside its packets, by nft's words: the IP version, the type, and whether it only comes in. RFC 4861: without router
+# and neighbour discovery there is no IPv6 at all. RFC 4890 section 4.4.1: a switch that listens to MLD (RFC 4541) passes a solicitation
+# only to who reports. RFC 8201 and RFC 1191: where the path has a smaller packet than the link, only its routers tell.
+ICMP = {
+    "nd-router-solicit": (6, 133, False),
+    "nd-router-advert": (6, 134, False),
+    "nd-neighbor-solicit": (6, 135, False),
+    "nd-neighbor-advert": (6, 136, False),
+    "mld-listener-query": (6, 130, True),
+    "mld-listener-report": (6, 131, False),
+    "mld2-listener-report": (6, 143, False),
+    "packet-too-big": (6, 2, True),
+    "destination-unreachable": (4, 3, True),
+}
+# What an isolation lets through whose journal, an older one, names none.
+_FIRST = tuple(ICMP)[:4]
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """One kind of packet that passes. `theirs` and `ours` are ports of `protocol`; empty means any. `discovery` is a word of DISCOVERY."""
+    """One kind of packet that passes. `theirs` and `ours` are ports of `protocol`; empty means any. `icmp` is a word of ICMP."""
 
     address: str = ""
     protocol: str = ""
     theirs: int = 0
     ours: int = 0
     version: int = 0
-    discovery: str = ""
+    icmp: str = ""
+
+    def passes(self, inward: bool) -> bool:
+        """Is it open in that direction?"""
+        return inward or not self.icmp or not ICMP[self.icmp][2]
 
 
 def openings(facts: Json) -> list[Opening]:
-    """From an action's facts: the runner's address with the port that it came to, the owner's addresses, resolvers, DHCP."""
+    """From an action's facts: the runner's address with the port that it came to, the owner's addresses, resolvers, DHCP, ICMP."""
     runner = [Opening(facts["runner"][0], "tcp", ours=facts["runner"][1])] if facts["runner"] else []
     own = [Opening(address) for address in facts["own"]]
     dns = [Opening(address, protocol, theirs=53) for address in facts["dns"] for protocol in ("udp", "tcp")]
     # RFC 2131 and RFC 8415: the server's port and the client's.
     lease = [Opening("", "udp", 67, 68, 4), Opening("", "udp", 547, 546, 6)] if facts["dhcp"] else []
-    return [*runner, *own, *dns, *lease, *(Opening(version=6, discovery=word) for word in DISCOVERY)]
+    icmp = [Opening(version=ICMP[word][0], icmp=word) for word in facts.get("icmp", _FIRST)]
+    return [*runner, *own, *dns, *lease, *icmp]
 
 
 def nft_rules(known: Sequence[Opening], hook: str) -> list[str]:
@@ -44,12 +63,12 @@ def nft_rules(known: Sequence[Opening], hook: str) -> list[str]:
         return []
     inward = hook == "input"
     loopback = 'iifname "lo" accept' if inward else 'oifname "lo" accept'
-    return [loopback, *(f"{_nft(o, inward)} accept" for o in known)]
+    return [loopback, *(f"{_nft(o, inward)} accept" for o in known if o.passes(inward))]
 
 
 def _nft(opening: Opening, inward: bool) -> str:
-    if opening.discovery:
-        return f"icmpv6 type {opening.discovery}"
+    if opening.icmp:
+        return f"{'icmpv6' if opening.version == 6 else 'icmp'} type {opening.icmp}"
     family = {4: "ip", 6: "ip6"}[_version(opening)] if opening.address else ""
     words = [f"{family} {'saddr' if inward else 'daddr'} {opening.address}"] if family else []
     source, target = (opening.theirs, opening.ours) if inward else (opening.ours, opening.theirs)
@@ -75,13 +94,14 @@ def iptables_rules(known: Sequence[Opening], hook: str, version: int) -> list[st
     if hook == "forward":
         return ["-j DROP"]
     inward = hook == "input"
-    mine = [o for o in known if _version(o) in (0, version)]
+    mine = [o for o in known if _version(o) in (0, version) and o.passes(inward)]
     return [f"{'-i' if inward else '-o'} lo -j RETURN", *(f"{_iptables(o, inward)} -j RETURN" for o in mine), "-j DROP"]
 
 
 def _iptables(opening: Opening, inward: bool) -> str:
-    if opening.discovery:
-        return f"-p ipv6-icmp -m icmp6 --icmpv6-type {DISCOVERY[opening.discovery]}"
+    if opening.icmp:
+        match = "-p ipv6-icmp -m icmp6 --icmpv6-type" if opening.version == 6 else "-p icmp -m icmp --icmp-type"
+        return f"{match} {ICMP[opening.icmp][1]}"
     bits = {4: 32, 6: 128}[_version(opening)]
     words = [f"{'-s' if inward else '-d'} {opening.address}/{bits}"] if opening.address else []
     source, target = (opening.theirs, opening.ours) if inward else (opening.ours, opening.theirs)

@@ -81,4 +81,4 @@ def disarm(hands: Hands) -> None:
     if _timer(hands):
         hands.run([program(hands, "systemctl"), "stop", f"{MARK}.timer"])
     for process in _processes(hands):
-        hands.signal(process.pid, process.created, signal.SIGKILL)
+        hands.signal(process.pid, process.start, signal.SIGKILL)

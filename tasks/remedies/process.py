@@ -1,6 +1,6 @@
-"""Kill a process tree. Knows identities (pid, creation time, hash) and signals; must not know why a process is bad.
+"""Kill a process tree. Knows identities (pid, start, hash) and signals; must not know why a process is bad.
 
-A pid alone is reused by the kernel, so every signal goes to pid and creation time together, and the executable's hash is compared
+A pid alone is reused by the kernel, so every signal goes to pid and start together, and the executable's hash is compared
 once more before the first one. The tree is stopped before it is killed, parents first, so that no member can start another; it is
 killed children first, so that after a crash in between the root still stands and leads to whoever is left. A member that may not be
 signalled (one that carries the machine, one outside of the fence) is left and told: a beacon must not live on by starting one.
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import PurePosixPath
 
-from tasks.facts import Process, same_start
+from tasks.facts import Process, Start
 from tasks.model import Action, Finding, HemostatError, Look, Receipt, Refused, TargetError, inert
 from tasks.remedies.shape import Scope
 from tasks.transports.hands import Hands
@@ -38,7 +38,7 @@ def plan(findings: Sequence[Finding], scope: Scope) -> list[Action]:
 
 
 def _action(finding: Finding, scope: Scope) -> Action:
-    facts = {key: finding.facts.get(key, "") for key in ("pid", "created", "sha256", "exe", "name")}
+    facts = {key: finding.facts.get(key, "") for key in ("pid", "created", "started", "sha256", "exe", "name")}
     return Action(
         id=f"cleanup/process/{facts['pid']}@{facts['created']}",
         kind="process.kill",
@@ -75,7 +75,7 @@ def act(hands: Hands, action: Action, before: Look) -> None:
             "its executable is no longer the one that triage saw",
             "redo triage; nothing was killed",
         )
-    hands.signal(root.pid, root.created, signal.SIGSTOP)
+    hands.signal(root.pid, root.start, signal.SIGSTOP)
     left = dict(filter(None, (_send(hands, member, signal.SIGSTOP) for member in _tree(hands, root)[1:])))
     left |= dict(filter(None, (_send(hands, member, signal.SIGKILL) for member in reversed(_tree(hands, root)))))
     _wait_until_gone(hands, action)
@@ -98,8 +98,8 @@ def undo(hands: Hands, action: Action, receipt: Receipt) -> None:
 
 
 def _alive(hands: Hands, action: Action) -> Process | None:
-    pid, created = int(action.facts["pid"]), float(action.facts["created"])
-    return next((p for p in hands.processes([pid]) if same_start(p.created, created)), None)
+    pid, start = int(action.facts["pid"]), Start.of(action.facts)
+    return next((p for p in hands.processes([pid]) if p.start.same(start)), None)
 
 
 def _tree(hands: Hands, root: Process) -> list[Process]:
@@ -107,7 +107,7 @@ def _tree(hands: Hands, root: Process) -> list[Process]:
     everyone = hands.processes()
     tree = [root]
     for parent in tree:
-        tree += [p for p in everyone if p.ppid == parent.pid and p.created >= parent.created and p not in tree]
+        tree += [p for p in everyone if p.ppid == parent.pid and not parent.start.after(p.start) and p not in tree]
     return tree
 
 
@@ -115,11 +115,11 @@ def _send(hands: Hands, member: Process, number: int) -> tuple[int, str] | None:
     """Signal one of the tree; its pid and the reason when it is left, which it never is stopped."""
     try:
         _spare(member)
-        hands.signal(member.pid, member.created, number)
+        hands.signal(member.pid, member.start, number)
     except HemostatError as error:
         if not isinstance(error, Refused):  # what a guard refuses was never stopped
             with suppress(HemostatError):
-                hands.signal(member.pid, member.created, signal.SIGCONT)
+                hands.signal(member.pid, member.start, signal.SIGCONT)
         return member.pid, f"{member.pid} ({inert(member.exe or member.name, 200)}): {error.seen or error}"
     return None
 

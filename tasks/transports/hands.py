@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
-from tasks.facts import Autostart, Connection, FileSeen, Process, System, Unseen
+from tasks.facts import Autostart, Connection, FileSeen, Process, Start, System, Unseen
 from tasks.facts_windows import Windows
 from tasks.model import Json, Remote
 
@@ -105,7 +105,7 @@ class Hands(Protocol):
     def fetch(self, path: str, into: BinaryIO, limit: int) -> Fetched:
         """Copy a file (also /proc/PID/exe, so a deleted one) to the runner, hashed while it is read."""
 
-    def memory(self, pid: int, created: float, into: BinaryIO, limit: int) -> Fetched:
+    def memory(self, pid: int, start: Start, into: BinaryIO, limit: int) -> Fetched:
         """Copy the readable memory of exactly that process as an ELF core file (tasks.memory), at most `limit` bytes of it.
 
         The process is not stopped. Device mappings and the kernel's own pages are left out; `gaps` tells what is not in the copy.
@@ -165,8 +165,8 @@ class Hands(Protocol):
         With `into` (device, inode) the target's folder must be that very one; without, it is created (0700) if it is missing.
         """
 
-    def signal(self, pid: int, created: float, number: int) -> bool:
-        """Signal a process if pid *and* creation time still fit; False when it is gone."""
+    def signal(self, pid: int, start: Start, number: int) -> bool:
+        """Signal a process if pid *and* start still fit; False when it is gone."""
 
     def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 30.0) -> Ran:
         """Run a program by its argument vector; no shell."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 FIRST_PID_NAMESPACE = f"pid:[{0xEFFFFFFC}]"
 _KERNEL_THREAD = 0x00200000  # PF_KTHREAD, include/linux/sched.h
 _COVER = re.compile(r"^/proc/(\d+)(?:/.*)?$", re.ASCII)
+_BOOT = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _STAT = re.compile(r"^(\d+) \((.*)\) (\S) (-?\d+(?: -?\d+)*)\s*$", re.ASCII | re.DOTALL)
 # A container's id is 64 hexadecimal digits in the name of its control group; what stands before it names the engine.
 _ENGINES = (("docker", "docker"), ("libpod", "podman"), ("crio", "cri-o"), ("cri-containerd", "containerd"))
@@ -44,6 +45,12 @@ def stat(text: str) -> ProcStat | None:
         return None
     kernel = bool(numbers[5] & _KERNEL_THREAD)
     return ProcStat(int(match[1]), match[2], match[3], numbers[0], kernel, numbers[16], numbers[18])
+
+
+def started(boot_id: str, ticks: int) -> str:
+    """A start as no clock moves it (tasks.facts.Start): the boot and the ticks since then; empty for a text that names no boot."""
+    named = _BOOT.fullmatch(boot_id.strip())
+    return f"{named[0]}:{ticks}" if named else ""
 
 
 def argv(data: bytes) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import BinaryIO
 
-from tasks.facts import Autostart, Connection, FileSeen, Process, System, Unseen
+from tasks.facts import Autostart, Connection, FileSeen, Process, Start, System, Unseen
 from tasks.facts_windows import Windows
 from tasks.model import ConfigError, Json, Remote, TargetError, inert, parse_address, parse_port
 from tasks.transports import (
@@ -112,15 +112,15 @@ class LocalHands:
         """Copy at most `limit` bytes of a regular file or of /proc/PID/exe."""
         return local_files.fetch(path, into, limit)
 
-    def memory(self, pid: int, created: float, into: BinaryIO, limit: int) -> Fetched:
+    def memory(self, pid: int, start: Start, into: BinaryIO, limit: int) -> Fetched:
         """Copy the readable memory of exactly that process; see local_memory.dump."""
-        return local_memory.dump(self.root, pid, created, into, limit)
+        return local_memory.dump(self.root, pid, start, into, limit)
 
     def came_from(self) -> tuple[str, int] | None:
         """The operator's end of an SSH login here and the port that it came to (SSH_CONNECTION, ssh(1)); None at the console."""
         words = os.environ.get("SSH_CONNECTION", "").split()
         try:
-            return str(parse_address(words[0])), parse_port(words[3])
+            return str(parse_address(words[0].partition("%")[0])), parse_port(words[3])
         except (IndexError, ConfigError):
             return None
 
@@ -146,9 +146,9 @@ class LocalHands:
         """Rename within one file system, never over anything; see local_move.move."""
         local_move.move(self.root, source, target, mode, expect_sha256, into)
 
-    def signal(self, pid: int, created: float, number: int) -> bool:
+    def signal(self, pid: int, start: Start, number: int) -> bool:
         """Signal exactly that process; see local_change.signal."""
-        return local_change.signal(self.root, pid, created, number)
+        return local_change.signal(self.root, pid, start, number)
 
     def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 30.0) -> Ran:
         """Run a program by its argument vector in a session of its own, with a plain environment; `timeout` in seconds.

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tasks.facts import same_start
+from tasks.facts import Start
 from tasks.model import Refused, TargetError, inert
 from tasks.transports import local_proc as procfs
 from tasks.transports.local_files import chunks, lies_below, opened
@@ -152,8 +152,8 @@ def _next(error: OSError) -> str:
     return ""
 
 
-def signal(root: str, pid: int, created: float, number: int) -> bool:
-    """Signal the process if it still is the one that started at `created`; False when it is gone.
+def signal(root: str, pid: int, start: Start, number: int) -> bool:
+    """Signal the process if it still is the one of that `start`; False when it is gone.
 
     The pidfd is opened before the check, so that a pid which is used again in between cannot be hit (pidfd_open(2)).
 
@@ -163,7 +163,7 @@ def signal(root: str, pid: int, created: float, number: int) -> bool:
     """
     try:
         with refusals(f"signal process {pid}"), _handle(pid) as handle, procfs.uncovered() as proc:
-            if not _same(proc, pid, created):
+            if not _same(proc, pid, start):
                 return False
             spare_ourselves(proc, pid)
             inside(proc, pid, root)
@@ -198,9 +198,9 @@ def _send(handle: int | None, pid: int, number: int) -> None:
         signals.pidfd_send_signal(handle, number)
 
 
-def _same(proc: Path, pid: int, created: float) -> bool:
+def _same(proc: Path, pid: int, start: Start) -> bool:
     try:
-        return not procfs.ended(proc, pid) and same_start(procfs.created(proc, pid), created)
+        return not procfs.ended(proc, pid) and procfs.start(proc, pid).same(start)
     except FileNotFoundError:
         return False
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from tasks.facts import same_start
+from tasks.facts import Start
 from tasks.memory import PAGE, Region, core_header, gaps, regions
 from tasks.model import TargetError
 from tasks.transports import local_proc as procfs
@@ -19,7 +19,7 @@ from tasks.transports.local_change import inside, refusals, spare_ourselves
 CHUNK = 256 * PAGE
 
 
-def dump(root: str, pid: int, created: float, into: BinaryIO, limit: int) -> Fetched:
+def dump(root: str, pid: int, start: Start, into: BinaryIO, limit: int) -> Fetched:
     """Copy it as an ELF core file; see tasks.transports.hands.
 
     Whose memory it is is asked before and after: a descriptor of /proc/PID/mem stays with the process that it was opened for
@@ -27,23 +27,23 @@ def dump(root: str, pid: int, created: float, into: BinaryIO, limit: int) -> Fet
     """
     with refusals(f"read the memory of process {pid}"), procfs.uncovered() as proc:
         folder = proc / str(pid)
-        program = _same(proc, pid, created)
+        program = _same(proc, pid, start)
         spare_ourselves(proc, pid)
         inside(proc, pid, root)
         with (folder / "mem").open("rb", buffering=0) as memory:
             known = regions((folder / "maps").read_text(errors="replace"), limit)
             fetched = _copy(memory.fileno(), known, into)
-        if _same(proc, pid, created) != program:
+        if _same(proc, pid, start) != program:
             raise TargetError(
                 f"read the memory of process {pid}", "it runs another program now", "redo triage, then collect"
             )
     return fetched
 
 
-def _same(proc: Path, pid: int, created: float) -> str:
+def _same(proc: Path, pid: int, start: Start) -> str:
     """The file that it runs, when it still is the process that started then."""
     try:
-        if not procfs.ended(proc, pid) and same_start(procfs.created(proc, pid), created):
+        if not procfs.ended(proc, pid) and procfs.start(proc, pid).same(start):
             return str((proc / str(pid) / "exe").readlink())
     except FileNotFoundError:  # no such process; or no program: a kernel thread
         pass

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tasks.facts import Start
 from tasks.transports import linux_proc
 
 # open_tree(2), Linux 5.2. Calls added since 5.1 have one number on every architecture but alpha.
@@ -67,9 +68,21 @@ def ended(proc: Path, pid: int) -> bool:
         return not exists(pid)
 
 
-def created(proc: Path, pid: int) -> float:
-    """When the process started, in seconds since the epoch: field 22 of /proc/PID/stat (proc_pid_stat(5))."""
-    return boot_time() + int(stat_fields(proc, pid)[19]) / _TICKS
+def start(proc: Path, pid: int) -> Start:
+    """When the process started: field 22 of /proc/PID/stat (proc_pid_stat(5)).
+
+    Raises:
+        OSError: there is no such process, or it is covered.
+    """
+    ticks = int(stat_fields(proc, pid)[19])
+    return Start(boot_time() + ticks / _TICKS, linux_proc.started(_boot_id(), ticks))
+
+
+def _boot_id() -> str:
+    """The kernel's own name for this boot (random(4)); empty where it tells none."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(errors="replace")
+    return ""
 
 
 def parent(proc: Path, pid: int) -> int:

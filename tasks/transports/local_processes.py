@@ -39,10 +39,13 @@ def _one(proc: Path, pid: int, hidden: str) -> Process | None:
     except psutil.NoSuchProcess:
         # psutil reads through the mount that covers the process, the clone below it.
         return _by_proc(proc, pid, "psutil lists it, but cannot look at it") if _lives(proc, pid) else None
-    groups = procfs.cgroup(proc, pid)
+    groups, started = procfs.cgroup(proc, pid), ""
     if shown is None:
         return None
-    return _with_exe(proc, replace(shown, container=linux_proc.container(groups), unit=linux_proc.unit(groups)))
+    with suppress(OSError, IndexError):
+        started = procfs.start(proc, pid).started
+    known = replace(shown, container=linux_proc.container(groups), unit=linux_proc.unit(groups), started=started)
+    return _with_exe(proc, known)
 
 
 def _lives(proc: Path, pid: int) -> bool:
@@ -85,7 +88,7 @@ def _by_proc(proc: Path, pid: int, hidden: str) -> Process | None:
         whole = (folder / "stat").read_text(errors="surrogateescape")
         argv = (folder / "cmdline").read_bytes().decode("utf-8", "surrogateescape").split("\0")[:-1]
         fields = procfs.stat_fields(proc, pid)
-        created, owner = procfs.created(proc, pid), user((folder / "stat").stat().st_uid)
+        created, owner = procfs.start(proc, pid).created, user((folder / "stat").stat().st_uid)
     except (OSError, IndexError):
         unknown = ("name", "exe", "sha256", "cmdline", "user", "cwd", "created")
         return Process(pid, 0, 0.0, "", hidden=hidden, denied=unknown) if procfs.exists(pid) else None

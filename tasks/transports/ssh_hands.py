@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
-from tasks.facts import Autostart, Connection, FileSeen, Process, System, Unseen
+from tasks.facts import Autostart, Connection, FileSeen, Process, Start, System, Unseen
 from tasks.facts_windows import Windows
 from tasks.model import Json, Remote, TargetError, Unreachable, inert
 from tasks.settings import Host, Site
@@ -127,9 +127,9 @@ class SshHands:
         """Copy at most `limit` bytes of a regular file or of /proc/PID/exe; see ssh_stream.fetch."""
         return ssh_stream.fetch(self._link.channel, absolute(path), into, limit)
 
-    def memory(self, pid: int, created: float, into: BinaryIO, limit: int) -> Fetched:
+    def memory(self, pid: int, start: Start, into: BinaryIO, limit: int) -> Fetched:
         """The readable memory of exactly that process as an ELF core file; see ssh_memory.dump."""
-        whose = ssh_memory.Whose(self.root, pid, round(created * 100))
+        whose = ssh_memory.Whose(self.root, pid, ssh_text.moment(start))
         return ssh_memory.dump(self._link.channel, whose, into, limit)
 
     def came_from(self) -> tuple[str, int] | None:
@@ -172,14 +172,14 @@ class SshHands:
         arguments = (absolute(source), absolute(target), f"{mode:o}", expect_sha256, folder)
         self._change(f"move {inert(source)} to {inert(target)}", "move", arguments)
 
-    def signal(self, pid: int, created: float, number: int) -> bool:
-        """Signal the process if it still is the one that started at `created`; False when it is gone.
+    def signal(self, pid: int, start: Start, number: int) -> bool:
+        """Signal the process if it still is the one of that `start`; False when it is gone.
 
         Raises:
             Refused: it is this connection's own shell, one of its ancestors, pid 1 or a kernel thread ("self"), or outside ("fence").
             TargetError: the kernel refuses.
         """
-        arguments = (str(int(pid)), str(round(created * 100)), str(int(number)))
+        arguments = (str(int(pid)), ssh_text.moment(start), str(int(number)))
         return self._change(f"signal process {pid}", "signal", arguments).strip() == b"sent"
 
     def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = 30.0) -> Ran:

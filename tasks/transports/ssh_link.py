@@ -75,7 +75,7 @@ class Link:
         """
         words = self.session().ask("came_from", (), 2 * self.host.timeout).decode("ascii", "replace").split()
         try:
-            return str(parse_address(words[0])), parse_port(words[3])
+            return str(parse_address(words[0].partition("%")[0])), parse_port(words[3])
         except (IndexError, ConfigError):
             raise Unreachable(
                 f"ask {self.host.name} where we come from",

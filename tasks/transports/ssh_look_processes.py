@@ -24,6 +24,15 @@ _KINDS = {"f": "file", "d": "folder", "s": "socket", "p": "pipe"}
 
 
 @dataclass(frozen=True, slots=True)
+class _Clock:
+    """When the host booted, in seconds since the epoch, its clock ticks in a second, and the boot's own name."""
+
+    boot: float
+    ticks: int
+    boot_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Table:
     """What the records say, by pid."""
 
@@ -41,13 +50,13 @@ def processes(ask: Ask, pids: Sequence[int] | None = None) -> list[Process]:
     """All processes, also those that hide, or those of `pids` that live; programs hashed on the host."""
     found = records(ask, "processes", [str(HIDDEN_SECONDS), *map(str, pids or ())], SECONDS) if pids != [] else []
     table = _table(found)
-    boot, ticks = clock(found)
+    clocks = _Clock(*clock(found), boot_id(found))
     names = users(found)
     names |= _other_users(ask, set(table.users.values()) - names.keys())
     seen = {pid for pid, stat in table.stats.items() if pids is None or not stat.over}
     # Our own helper below a mount over /proc is no process of the host's.
     seen -= {int(word) for word in (r.word for r in of_kind(found, "uncovered")) if word.isascii() and word.isdigit()}
-    shown = [_process(pid, table, names, boot, ticks) for pid in sorted(seen)]
+    shown = [_process(pid, table, names, clocks) for pid in sorted(seen)]
     wanted = table.hidden.keys() - table.stats.keys() if pids is None else set()
     return [*shown, *(_unreadable(pid, table.hidden[pid]) for pid in sorted(wanted))]
 
@@ -58,6 +67,11 @@ def clock(found: Sequence[Record]) -> tuple[float, int]:
     boot = next((line.split(" ")[1] for line in lines if re.fullmatch(r"btime \d{1,15}", line, re.ASCII)), "0")
     ticks = next((line for line in lines if re.fullmatch(r"[1-9]\d{0,5}", line, re.ASCII)), "100")
     return float(boot), int(ticks)
+
+
+def boot_id(found: Sequence[Record]) -> str:
+    """The kernel's own name for the boot; empty where it told none."""
+    return next((r.text.strip() for r in of_kind(found, "boot")), "")
 
 
 def _other_users(ask: Ask, numbers: set[int]) -> dict[int, str]:
@@ -127,7 +141,7 @@ def hidden(found: Sequence[Record]) -> dict[int, str]:
     return secret
 
 
-def _process(pid: int, table: _Table, names: dict[int, str], boot: float, ticks: int) -> Process:
+def _process(pid: int, table: _Table, names: dict[int, str], clocks: _Clock) -> Process:
     stat, uid = table.stats[pid], table.users.get(pid)
     words = linux_proc.argv(table.files.get((pid, "cmdline"), b""))
     alive = not stat.kernel and stat.state not in "ZX"
@@ -138,7 +152,7 @@ def _process(pid: int, table: _Table, names: dict[int, str], boot: float, ticks:
     return Process(
         pid,
         stat.ppid,
-        boot + stat.started / ticks,
+        clocks.boot + stat.started / clocks.ticks,
         linux_proc.full_name(stat.name, words),
         exe=exe,
         deleted=deleted,
@@ -151,6 +165,7 @@ def _process(pid: int, table: _Table, names: dict[int, str], boot: float, ticks:
         denied=tuple(name for name, lacking in lacks.items() if lacking and alive),
         container=linux_proc.container(groups),
         unit=linux_proc.unit(groups),
+        started=linux_proc.started(clocks.boot_id, stat.started),
     )
 
 

@@ -22,15 +22,15 @@ _TOLD = re.compile(rb"^(after|whole) ([0-9a-f]+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """Exactly one process: the fence, its pid and its start in hundredths of a second since the epoch."""
+    """Exactly one process: the fence, its pid and its start as the scripts take it."""
 
     root: str
     pid: int
-    created: int
+    start: str
 
     @property
     def words(self) -> tuple[str, str, str]:
-        return self.root, str(self.pid), str(self.created)
+        return self.root, str(self.pid), self.start
 
 
 def dump(channel: Callable[[], Wire], whose: Whose, into: BinaryIO, limit: int) -> Fetched:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO, NoReturn
 
-from tasks.facts import Autostart, Connection, FileSeen, Process, System, Unseen
+from tasks.facts import Autostart, Connection, FileSeen, Process, Start, System, Unseen
 from tasks.facts_windows import Preflight, Signed, Windows
 from tasks.journal import pretty
 from tasks.model import Json, Remote, TargetError, inert
@@ -206,7 +206,7 @@ class WinrmHands:
         """Refused: the remedies for Windows have scripts of their own."""
         self._not_here(f"move {inert(source)}")
 
-    def signal(self, pid: int, created: float, number: int) -> bool:
+    def signal(self, pid: int, start: Start, number: int) -> bool:
         """Refused: Windows has no signals."""
         self._not_here(f"signal process {pid}")
 
@@ -214,10 +214,11 @@ class WinrmHands:
         """Refused: no program of the host's is started with data in its command line."""
         self._not_here(f"run {inert(argv[0])}")
 
-    def memory(self, pid: int, created: float, into: BinaryIO, limit: int) -> Fetched:
+    def memory(self, pid: int, start: Start, into: BinaryIO, limit: int) -> Fetched:
         """A full minidump by the procdump that the operator staged on the host; see winrm_memory.dump."""
-        row = next((p for p in self.processes([pid]) if abs(p.created - created) < 1.5), None)
-        return winrm_memory.dump(self._client, winrm_memory.Whose(pid, created, row.exe if row else ""), into, limit)
+        row = next((p for p in self.processes([pid]) if p.start.same(start)), None)
+        whose = winrm_memory.Whose(pid, start.created, row.exe if row else "")
+        return winrm_memory.dump(self._client, whose, into, limit)
 
     def came_from(self) -> tuple[str, int] | None:
         """Where our connections come from as the host sees them: the far end of its sockets at WinRM's port.

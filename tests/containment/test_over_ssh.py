@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from flows import engine
 from flows.launch import Launch, urgent
@@ -36,7 +35,7 @@ from tasks.transports import reach
 from tasks.ways import Ssh
 from tests.containment.conftest import REPO
 from tests.patience import silent, until
-from tests.range.ground import MARKS, chosen, running
+from tests.range.ground import MARKS, chosen, merge, running
 
 pytestmark = MARKS
 REVERT = 15
@@ -65,19 +64,19 @@ def respond(folder: Path) -> tuple[Path, Outcome]:
         return case.folder, case.state.ends[Step.BLOCK].outcome
 
 
+def isolating(made: Range, folder: Path, revert: int = REVERT) -> None:
+    """A playbook that denies on the host and isolates it, and the remote for `respond`."""
+    (folder / "remote").write_text(str(made.remote))
+    changes = {"block": {"on_host": True}, "isolate": {"revert_after": revert}, "approvals": {"isolate": "auto"}}
+    merge(folder / "site/playbooks/drill.yaml", changes)
+
+
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Range, Path]]:
     """The range with a playbook that denies on the host and isolates it."""
     folder = tmp_path_factory.mktemp("ground")
     with running(folder, chosen("keepalive")) as made:
-        (folder / "remote").write_text(str(made.remote))
-        path, yaml = folder / "site/playbooks/drill.yaml", YAML()
-        content = yaml.load(path)
-        content["block"]["on_host"] = True
-        content["isolate"] = {"revert_after": REVERT}
-        content["approvals"]["isolate"] = "auto"
-        with path.open("w") as file:
-            yaml.dump(content, file)
+        isolating(made, folder)
         yield made, folder
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.facts import Start
 from tasks.model import Refused, TargetError
 from tests.patience import BUSY
 from tests.transports.ways import WAYS, by
@@ -173,16 +174,16 @@ def test_signal_hits_exactly_that_process(hands, victim, sleeper):
     """A process inside the root is signalled once; when it is gone the answer is False."""
     child = sleeper(victim / "home/beacon")
     [process] = hands.processes([child.pid])
-    assert hands.signal(child.pid, process.created, signal.SIGKILL) is True
+    assert hands.signal(child.pid, process.start, signal.SIGKILL) is True
     assert child.wait(10 * BUSY) == -signal.SIGKILL
-    assert hands.signal(child.pid, process.created, signal.SIGKILL) is False
+    assert hands.signal(child.pid, process.start, signal.SIGKILL) is False
 
 
 def test_signal_spares_a_pid_that_is_used_again(hands, victim, sleeper):
     """Another start time is another process: it is left alone."""
     child = sleeper(victim / "home/beacon")
     [process] = hands.processes([child.pid])
-    assert hands.signal(child.pid, process.created - 60, signal.SIGKILL) is False
+    assert hands.signal(child.pid, Start(process.created - 60), signal.SIGKILL) is False
     assert child.poll() is None
 
 
@@ -191,7 +192,7 @@ def test_signal_fence(hands, start):
     child = start("sleep", "60", cwd="/")
     [process] = hands.processes([child.pid])
     with pytest.raises(Refused) as refused:
-        hands.signal(child.pid, process.created, signal.SIGKILL)
+        hands.signal(child.pid, process.start, signal.SIGKILL)
     assert refused.value.guard == "fence"
     assert child.poll() is None
 
@@ -200,7 +201,7 @@ def test_signal_reaches_a_process_that_stands_in_the_root(hands, victim, start):
     """An interpreter from outside that works in the victim's folder is the victim's."""
     child = start("sleep", "60", cwd=victim)
     [process] = hands.processes([child.pid])
-    assert hands.signal(child.pid, process.created, signal.SIGTERM) is True
+    assert hands.signal(child.pid, process.start, signal.SIGTERM) is True
     assert child.wait(10 * BUSY) == -signal.SIGTERM
 
 

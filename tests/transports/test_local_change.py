@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+from tasks.facts import Start
 from tasks.model import Refused
 from tasks.transports.local import LocalHands
 from tests.patience import BUSY
@@ -34,8 +35,8 @@ def test_signal_without_pidfd(hands, victim, sleeper, monkeypatch):
     monkeypatch.setattr(os, "pidfd_open", none)
     child = sleeper(victim / "home/beacon")
     [process] = hands.processes([child.pid])
-    assert hands.signal(child.pid, process.created - 60, signal.SIGKILL) is False
-    assert hands.signal(child.pid, process.created, signal.SIGKILL) is True
+    assert hands.signal(child.pid, Start(process.created - 60), signal.SIGKILL) is False
+    assert hands.signal(child.pid, process.start, signal.SIGKILL) is True
     assert child.wait(10 * BUSY) == -signal.SIGKILL
 
 
@@ -45,5 +46,5 @@ def test_signal_spares_ourselves(pid):
     hands = LocalHands()
     [process] = hands.processes([pid])
     with pytest.raises(Refused) as refused:
-        hands.signal(pid, process.created, 0)
+        hands.signal(pid, process.start, 0)
     assert refused.value.guard == "self"

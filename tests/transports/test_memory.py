@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.facts import Start
 from tasks.memory import PAGE, core_header, regions
 from tasks.model import Refused, TargetError
 from tasks.transports.hands import Fetched, Hands
@@ -53,7 +54,7 @@ def at(core: bytes, address: int, length: int) -> bytes:
 def dumped(hands: Hands, pid: int, limit: int = 1 << 30) -> tuple[bytes, Fetched]:
     (process,) = hands.processes([pid])
     into = io.BytesIO()
-    fetched = hands.memory(pid, process.created, into, limit)
+    fetched = hands.memory(pid, process.start, into, limit)
     return into.getvalue(), fetched
 
 
@@ -118,7 +119,7 @@ def test_nobody_of_ours_and_no_kernel_thread(pid: Callable[[], int]) -> None:
     into = io.BytesIO()
     (process,) = LocalHands().processes([pid()])
     with pytest.raises((Refused, TargetError)):
-        LocalHands().memory(pid(), process.created, into, 1 << 20)
+        LocalHands().memory(pid(), process.start, into, 1 << 20)
     assert into.getvalue() == b""
 
 
@@ -126,7 +127,7 @@ def test_another_start_is_another_process(holder: tuple[int, int, bytes]) -> Non
     """The pid alone is used again."""
     into = io.BytesIO()
     with pytest.raises(TargetError, match="gone"):
-        LocalHands().memory(holder[0], 1.0, into, 1 << 20)
+        LocalHands().memory(holder[0], Start(1.0), into, 1 << 20)
     assert into.getvalue() == b""
 
 
@@ -135,7 +136,7 @@ def test_the_fence_holds(holder: tuple[int, int, bytes], tmp_path: Path) -> None
     hands = LocalHands(str(tmp_path))
     (process,) = hands.processes([holder[0]])
     with pytest.raises(Refused, match="fence"):
-        hands.memory(holder[0], process.created, io.BytesIO(), 1 << 20)
+        hands.memory(holder[0], process.start, io.BytesIO(), 1 << 20)
 
 
 MAPS = """\

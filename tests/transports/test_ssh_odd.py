@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from tasks.facts import Start
 from tasks.model import TargetError, Unreachable
 from tasks.settings import Host
 from tasks.transports import ssh, ssh_session, ssh_text
@@ -184,7 +185,7 @@ def liar(body, end=b"0", errors=b""):
 LOOKS = {
     "stat": lambda hands: hands.stat("/etc/passwd"),
     "sha256": lambda hands: hands.sha256("/etc/passwd"),
-    "memory": lambda hands: hands.memory(7, 1.0, io.BytesIO(), 1 << 20),
+    "memory": lambda hands: hands.memory(7, Start(1.0), io.BytesIO(), 1 << 20),
 }
 
 

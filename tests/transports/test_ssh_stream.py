@@ -19,6 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tasks.facts import Start
 from tasks.model import Refused, TargetError, Unreachable
 from tasks.transports import ssh_stream
 from tasks.transports.local import LocalHands
@@ -185,12 +186,12 @@ def test_any_content_and_any_name(hands, tmp_path, data, name):
     Path(path).unlink()
 
 
-def _settled(pid, created):
+def _settled(pid, start):
     """A program that has only just begun still fills its memory: wait until two looks agree."""
     before = b""
     for _ in range(50):
         now = io.BytesIO()
-        LocalHands().memory(pid, created, now, MEBI)
+        LocalHands().memory(pid, start, now, MEBI)
         if now.getvalue() == before:
             return
         before = now.getvalue()
@@ -201,14 +202,14 @@ def test_memory_is_the_same_as_a_local_look(hands, sleeper):
     """The core file of a sleeping process has the same bytes, whichever way it came."""
     child = sleeper()
     [process] = LocalHands().processes([child.pid])
-    _settled(child.pid, process.created)
+    _settled(child.pid, process.start)
     near, far = io.BytesIO(), io.BytesIO()
     one, other = (
-        way.memory(child.pid, process.created, into, MEBI) for way, into in ((LocalHands(), near), (hands, far))
+        way.memory(child.pid, process.start, into, MEBI) for way, into in ((LocalHands(), near), (hands, far))
     )
     assert (far.getvalue(), other) == (near.getvalue(), one)
     with pytest.raises(TargetError, match="the process is gone"):
-        hands.memory(child.pid, process.created - 60, io.BytesIO(), MEBI)
+        hands.memory(child.pid, Start(process.created - 60), io.BytesIO(), MEBI)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -223,14 +224,14 @@ def test_a_process_under_a_mount(servers, sleeper, shell):
     ):
         assert hands.stat(f"/proc/{child.pid}/stat") is None, "the mount should hide it"
         copy = io.BytesIO()
-        assert hands.memory(child.pid, process.created, copy, MEBI).size == len(copy.getvalue())
+        assert hands.memory(child.pid, process.start, copy, MEBI).size == len(copy.getvalue())
         program, wanted = io.BytesIO(), Path(str(child.args[0])).read_bytes()
         assert hands.fetch(f"/proc/{child.pid}/exe", program, 64 * MEBI).sha256 == hashlib.sha256(wanted).hexdigest()
         assert program.getvalue() == wanted
         assert hands.sha256(f"/proc/{child.pid}/exe") == hashlib.sha256(wanted).hexdigest()
         assert f"/proc/{child.pid} " in hands.run(["cat", "/proc/self/mountinfo"]).out.decode()
-        assert hands.signal(child.pid, process.created - 60, 9) is False
-        assert hands.signal(child.pid, process.created, 9) is True
+        assert hands.signal(child.pid, Start(process.created - 60), 9) is False
+        assert hands.signal(child.pid, process.start, 9) is True
         assert child.wait(10 * BUSY) == -9
 
 
@@ -241,9 +242,9 @@ def test_the_host_is_spared(hands):
     for pid in (1, os.getpid()):
         [process] = LocalHands().processes([pid])
         with pytest.raises(Refused) as refused:
-            hands.signal(pid, process.created, 0)
+            hands.signal(pid, process.start, 0)
         assert refused.value.guard == "self"
-    assert hands.signal(ours, boot, 0) is False, "it has ended, or started later than that"
+    assert hands.signal(ours, Start(boot), 0) is False, "it has ended, or started later than that"
 
 
 def test_another_boot_is_told_once(servers):

@@ -12,6 +12,7 @@ import pytest
 from lab.windows.host import Stored
 from lab.windows.range import Range
 from lab.windows.scenario import File
+from tasks.facts import Start
 from tasks.model import HemostatError, Refused
 from tasks.transports.hands import Hands
 from tests.windows import ground
@@ -42,7 +43,7 @@ def test_no_tool_is_named_and_none_is_used(tmp_path: Path) -> None:
     with staged(tmp_path, named=False) as (range_, hands), (tmp_path / "m").open("wb") as into:
         process = range_.host.processes[range_.host.beacon]
         with pytest.raises(Refused, match=r"names no tool") as error:
-            hands.memory(process.pid, process.created, into, 1 << 30)
+            hands.memory(process.pid, Start(process.created), into, 1 << 30)
         assert "winrm.procdump" in error.value.do
 
 
@@ -50,7 +51,7 @@ def test_the_memory_of_that_process_is_copied_and_nothing_is_left(tmp_path: Path
     """The copy has the hash that the host took; the dump on the host is removed."""
     with staged(tmp_path) as (range_, hands), (tmp_path / "m").open("w+b") as into:
         process = range_.host.processes[range_.host.beacon]
-        got = hands.memory(process.pid, process.created, into, 1 << 30)
+        got = hands.memory(process.pid, Start(process.created), into, 1 << 30)
         into.seek(0)
         content = into.read()
         assert (got.size, got.sha256) == (len(content), hashlib.sha256(content).hexdigest())
@@ -74,5 +75,5 @@ def test_what_is_refused(scenario: str, signed: str, whom: str, says: str, tmp_p
         name = range_.host.processes[range_.host.beacon].name if whom in ("beacon", "another start") else whom
         process = next(p for p in range_.host.alive() if p.name == name)
         with pytest.raises(HemostatError, match=says):
-            hands.memory(process.pid, process.created + 100 * (whom == "another start"), into, 1 << 30)
+            hands.memory(process.pid, Start(process.created + 100 * (whom == "another start")), into, 1 << 30)
         assert not [path for path in range_.host.files if path.endswith(".dmp")]

@@ -167,16 +167,16 @@ moved() {
     refuse 65 "another file was put in its place: it was put back"
 }
 
-# verb_signal ROOT PID CREATED NUMBER: CREATED is in hundredths of a second since the epoch.
+# verb_signal ROOT PID START NUMBER: START as same_process takes it.
 verb_signal() {
     in_the_open "$2" signal_one "$@"
 }
 
 signal_one() {
-    root=$1 pid=$2 created=$3 number=$4
-    same_process "$pid" "$created" || { echo gone && return 0; }
+    root=$1 pid=$2 start=$3 number=$4
+    same_process "$pid" "$start" || { echo gone && return 0; }
     ours_to_touch "$pid" "$root"
-    if said=$(same_process "$pid" "$created" && kill -s "$number" "$pid" 2>&1); then
+    if said=$(same_process "$pid" "$start" && kill -s "$number" "$pid" 2>&1); then
         echo sent
     elif kill -s 0 "$pid" 2>/dev/null; then
         refuse 1 "${said:-Operation not permitted}"
@@ -197,7 +197,8 @@ fields_of() {
     fields=${fields##*)}
 }
 
-# same_process PID CREATED: does it live, and did it start then? As tasks.facts.same_start: 1.5 s, for btime is told in whole seconds.
+# same_process PID START: does it live, and did it start then? START is the boot and its ticks (BOOT_ID:TICKS), which no clock moves; of
+# older journals hundredths of a second since the epoch. As tasks.facts.Start: 1.5 s, for btime is told in whole seconds.
 same_process() {
     fields_of "$1" || return 1
     wanted=$2
@@ -206,6 +207,12 @@ same_process() {
     # A zombie whose other threads run on is alive (proc_pid_stat(5), fields 3, 20 and 22).
     case $1 in
         Z | X) [ "${18}" -gt 1 ] || return 1 ;;
+    esac
+    case $wanted in
+        *:*)
+            [ "$wanted" = "$(cat /proc/sys/kernel/random/boot_id):${20}" ]
+            return
+            ;;
     esac
     started=$(($(booted) * 100 + ${20} * 100 / $(ticks)))
     [ $((started - wanted)) -lt 150 ] && [ $((wanted - started)) -lt 150 ]

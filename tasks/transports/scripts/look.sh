@@ -177,6 +177,8 @@ verb_processes() {
     rec clock
     grep -s '^btime ' /proc/stat
     getconf CLK_TCK 2>/dev/null
+    rec boot
+    cat /proc/sys/kernel/random/boot_id 2>/dev/null
     rec passwd
     accounts
     facts

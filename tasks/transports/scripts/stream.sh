@@ -28,7 +28,7 @@ skip() {
     tail -c "+$(($1 + 1))"
 }
 
-# verb_maps ROOT PID CREATED: the machine, the program, and then /proc/PID/maps; looks at whose it is before and after.
+# verb_maps ROOT PID START: the machine, the program, and then /proc/PID/maps; looks at whose it is before and after.
 verb_maps() {
     in_the_open "$2" maps_of "$@"
 }
@@ -41,27 +41,27 @@ maps_of() {
     living "$2" "$3"
 }
 
-# living PID CREATED: end the verb unless it lives and has a program, which becomes `program`.
+# living PID START: end the verb unless it lives and has a program, which becomes `program`.
 living() {
     if ! same_process "$1" "$2" || ! program=$(readlink "/proc/$1/exe"); then
         refuse 65 "the process is gone, or has no program of its own"
     fi
 }
 
-# verb_memory ROOT PID CREATED PROGRAM [PAGE:COUNT]...: these pages of its memory, 4 KiB each, zeros for one that cannot be read. On standard
+# verb_memory ROOT PID START PROGRAM [PAGE:COUNT]...: these pages of its memory, 4 KiB each, zeros for one that cannot be read. On standard
 # error: how many could be read whole. The process is not stopped.
 verb_memory() {
     in_the_open "$2" memory_of "$@"
 }
 
 memory_of() {
-    root=$1 pid=$2 created=$3 expected=$4
+    root=$1 pid=$2 start=$3 expected=$4
     shift 4
-    living "$pid" "$created"
+    living "$pid" "$start"
     ours_to_touch "$pid" "$root"
     # The descriptor stays with this process, whoever gets its number later (proc_pid_mem(5)).
     { pages "$@" | told 1125899906842624; } 3<"/proc/$pid/mem"
-    living "$pid" "$created"
+    living "$pid" "$start"
     [ "$program" = "$expected" ] || refuse 65 "it runs another program now"
 }
 

@@ -60,8 +60,7 @@ def learn_interval(case: Case) -> None:
 def _snapshot(case: Case, phase: str) -> Snapshot:
     hands, now = case.hands(), time.time()
     found: dict[str, Sequence[object]] = {}
-    unseen: list[Unseen] = list(hands.blind())
-    _keep(case, phase, "host", [{"boot": hands.boot_time(), "taken": now, "homes": list(hands.homes())}], unseen)
+    unseen: list[Unseen] = []
     wanted = case.playbook.triage.collectors
     readers = [name for name in wanted if name in _READERS]
     for number, name in enumerate(readers):
@@ -70,18 +69,21 @@ def _snapshot(case: Case, phase: str) -> Snapshot:
         _keep(case, phase, name, rows, missed)
         found[name] = rows
         unseen += missed
+    # Last, for only now it is known what the sockets and processes left out.
+    blind = hands.blind()
+    _keep(case, phase, "host", [{"boot": hands.boot_time(), "taken": now, "homes": list(hands.homes())}], blind)
     snapshot = Snapshot(
         host=case.host.name,
         taken=now,
         boot=hands.boot_time(),
         **{name: tuple(rows) for name, rows in found.items()},  # type: ignore[arg-type]
-        unseen=tuple(unseen),
+        unseen=(*blind, *unseen),
     )
     windows, missed = case.hands().windows(now - case.playbook.triage.recent_days * DAY, _pids(case))
     if windows is None:
         return _around(case, phase, snapshot)
     _keep(case, phase, "windows", [windows], missed)
-    return replace(snapshot, windows=windows, unseen=(*unseen, *missed))
+    return replace(snapshot, windows=windows, unseen=(*snapshot.unseen, *missed))
 
 
 def _pids(case: Case) -> list[int]:

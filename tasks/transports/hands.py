@@ -62,7 +62,10 @@ class Hands(Protocol):
     def boot_time(self) -> float: ...
 
     def blind(self) -> Sequence[Unseen]:
-        """What this way of looking cannot see on the host as a whole: not root, a hidepid /proc, a scan that ran out of time."""
+        """What this way of looking cannot see on the host as a whole: not root, a hidepid /proc, a scan that ran out of time.
+
+        Asked after `connections` and `processes`, it also tells what these left out.
+        """
 
     def connections(self) -> Sequence[Connection]:
         """One sample of every TCP and UDP socket, v4 and v6, with its owner where it can be seen."""

@@ -34,6 +34,7 @@ class SshHands:
 
     def __init__(self, host: Host, site: Site, secret: Resolve) -> None:
         self.root, self._link = host.root, Link(host, site, secret)
+        self._missed: dict[str, Sequence[Unseen]] = {}
 
     def close(self) -> None:
         """Let go of the connection; the next verb opens it anew."""
@@ -60,12 +61,13 @@ class SshHands:
         return ssh_look.boot_time(self.ask)
 
     def blind(self) -> Sequence[Unseen]:
-        """What cannot be seen on this host at all, with this login."""
-        return ssh_look.blind(self.ask)
+        """What cannot be seen on this host at all, with this login, and what the last looks at all sockets and processes left out."""
+        return list(dict.fromkeys((*ssh_look.blind(self.ask), *(u for left in self._missed.values() for u in left))))
 
     def connections(self) -> Sequence[Connection]:
         """One sample of every TCP and UDP socket."""
-        return ssh_look.connections(self.ask)
+        rows, self._missed["connections"] = ssh_look.connections(self.ask)
+        return rows
 
     def watch(self, remote: Remote, seconds: float) -> Sequence[Connection]:
         """Look for short-lived sockets to the remote; ends at the first owner."""
@@ -73,7 +75,10 @@ class SshHands:
 
     def processes(self, pids: Sequence[int] | None = None) -> Sequence[Process]:
         """All processes (or these, if they live), also those that hide; executables hashed."""
-        return ssh_look.processes(self.ask, pids)
+        rows, missed = ssh_look.processes(self.ask, pids)
+        if pids is None:
+            self._missed["processes"] = missed
+        return rows
 
     def autostarts(self) -> tuple[Sequence[Autostart], Sequence[Unseen]]:
         """Every persistence entry, and what could not be read."""

@@ -35,8 +35,8 @@ def blind(ask: Ask) -> list[Unseen]:
     return running.search(ask)
 
 
-def connections(ask: Ask) -> tuple[Connection, ...]:
-    """One sample of every TCP and UDP socket, with its owner where it can be seen."""
+def connections(ask: Ask) -> tuple[list[Connection], list[Unseen]]:
+    """One sample of every TCP and UDP socket, with its owner where it can be seen, and what was left out."""
     return sockets.connections(ask)
 
 
@@ -45,8 +45,8 @@ def watch(ask: Ask, remote: Remote, seconds: float) -> tuple[Connection, ...]:
     return sockets.watch(ask, remote, seconds)
 
 
-def processes(ask: Ask, pids: Sequence[int] | None = None) -> list[Process]:
-    """All processes (or these, if they live), also those that hide; programs hashed."""
+def processes(ask: Ask, pids: Sequence[int] | None = None) -> tuple[list[Process], list[Unseen]]:
+    """All processes (or these, if they live), also those that hide, programs hashed; and what was left out."""
     return running.processes(ask, pids)
 
 

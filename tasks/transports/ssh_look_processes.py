@@ -46,8 +46,8 @@ class _Table:
     hidden: dict[int, str]
 
 
-def processes(ask: Ask, pids: Sequence[int] | None = None) -> list[Process]:
-    """All processes, also those that hide, or those of `pids` that live; programs hashed on the host."""
+def processes(ask: Ask, pids: Sequence[int] | None = None) -> tuple[list[Process], list[Unseen]]:
+    """All processes, also those that hide, or those of `pids` that live, and what was left out; programs hashed on the host."""
     found = records(ask, "processes", [str(HIDDEN_SECONDS), *map(str, pids or ())], SECONDS) if pids != [] else []
     table = _table(found)
     clocks = _Clock(*clock(found), boot_id(found))
@@ -58,7 +58,7 @@ def processes(ask: Ask, pids: Sequence[int] | None = None) -> list[Process]:
     seen -= {int(word) for word in (r.word for r in of_kind(found, "uncovered")) if word.isascii() and word.isdigit()}
     shown = [_process(pid, table, names, clocks) for pid in sorted(seen)]
     wanted = table.hidden.keys() - table.stats.keys() if pids is None else set()
-    return [*shown, *(_unreadable(pid, table.hidden[pid]) for pid in sorted(wanted))]
+    return [*shown, *(_unreadable(pid, table.hidden[pid]) for pid in sorted(wanted))], unseen(found)
 
 
 def clock(found: Sequence[Record]) -> tuple[float, int]:

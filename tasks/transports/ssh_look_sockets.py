@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 
-from tasks.facts import Connection
+from tasks.facts import Connection, Unseen
 from tasks.model import Remote
 from tasks.transports.linux_net import Sight, merge, notation, orphans, owned, parse, talks
 from tasks.transports.linux_proc import FIRST_PID_NAMESPACE
@@ -20,8 +20,8 @@ _INODE = re.compile(r"^socket (\d+) \S*/(\d+)/fd/\d+$", re.ASCII)
 _BIG = re.compile(r"^(?:s390|ppc64$|ppc$|mips(?:64)?$|sparc|parisc|hppa|armeb|aarch64_be)")
 
 
-def connections(ask: Ask) -> tuple[Connection, ...]:
-    """One sample of every TCP and UDP socket of the host, and, for root, of its containers' own networks.
+def connections(ask: Ask) -> tuple[list[Connection], list[Unseen]]:
+    """One sample of every TCP and UDP socket of the host, and, for root, of its containers' own networks; and what was left out.
 
     A socket that seems to be nobody's is looked at twice, the second time with the processes that hide from the listing.
     """
@@ -29,8 +29,9 @@ def connections(ask: Ask) -> tuple[Connection, ...]:
     found = records(ask, "connections", ["0"], SECONDS)
     sight = sighted(found, at)
     if orphans(sight):
-        sight = merge(sight, sighted(records(ask, "connections", [str(_SCAN_SECONDS)], SECONDS), at))
-    return tuple(owned(sight, first(found, "namespace") == FIRST_PID_NAMESPACE))
+        found = records(ask, "connections", [str(_SCAN_SECONDS)], SECONDS)
+        sight = merge(sight, sighted(found, at))
+    return list(owned(sight, first(found, "namespace") == FIRST_PID_NAMESPACE)), unseen(found)
 
 
 def watch(ask: Ask, remote: Remote, seconds: float) -> tuple[Connection, ...]:

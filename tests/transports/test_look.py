@@ -81,7 +81,7 @@ def digest(path):
 
 
 def one(ask, pid):
-    [process] = ssh_look.processes(ask, [pid])
+    [process] = ssh_look.processes(ask, [pid])[0]
     return process
 
 
@@ -121,7 +121,7 @@ def test_a_program_is_hashed_though_one_that_runs_it_is_gone(start, tmp_path, en
     )
     shim.chmod(0o755)
     ask = Asker(SHELLS["dash"], f"{shim.parent}:/usr/sbin:/usr/bin:/sbin:/bin")
-    seen = {p.pid: p for p in ssh_look.processes(ask, [first.pid, second.pid, third.pid])}
+    seen = {p.pid: p for p in ssh_look.processes(ask, [first.pid, second.pid, third.pid])[0]}
     assert (tmp_path / str(first.pid)).exists()
     assert seen[third.pid].sha256 == digest(shell)
     assert {seen[child.pid].sha256 for child in (first, second)} <= {"", digest(shell)}, "another program's hash"
@@ -143,7 +143,7 @@ def test_names_that_lie(ask, start, sleeper, tmp_path):
     python.stdout.readline()
     path = tmp_path / "x\n/proc/1/exe\0".rstrip("\0") / GARBAGE.replace("/", "")
     child = sleeper(path)
-    mine = {p.pid: p for p in ssh_look.processes(ask)}
+    mine = {p.pid: p for p in ssh_look.processes(ask)[0]}
     assert mine[python.pid].name == "a) S 1\n1 (b\udcff"
     assert mine[python.pid].ppid == os.getpid()
     assert (mine[child.pid].exe, mine[child.pid].cmdline) == (str(path), (str(path), "60"))
@@ -163,7 +163,7 @@ def test_agrees_with_the_local_look(ask):
 def _differing(ask):
     """Both looks' words of each process that stayed as it was and is not the same to both."""
     before = {p.pid: p for p in LocalHands().processes()}
-    mine = {p.pid: p for p in ssh_look.processes(ask)}
+    mine = {p.pid: p for p in ssh_look.processes(ask)[0]}
     after = {p.pid: p for p in LocalHands().processes()}
     still = {pid: p for pid, p in before.items() if after.get(pid) == p and not p.name.startswith("kworker")}
     assert len(still) > 5
@@ -189,7 +189,7 @@ def test_a_thread_is_no_process(ask, python):
     )
     threads = {int(path.name) for path in Path(f"/proc/{child.pid}/task").iterdir()} - {child.pid}
     assert len(threads) >= 40
-    seen = {p.pid: p for p in ssh_look.processes(ask)}
+    seen = {p.pid: p for p in ssh_look.processes(ask)[0]}
     assert not threads & seen.keys()
     found = records(ask, "connections", ["5"], 60.0)
     assert len(of_kind(found, "listed")) == 1
@@ -206,7 +206,7 @@ def test_hidden_by_a_mount(tmp_path, sleeper):
     cover = f'mount --bind "{tmp_path}/empty" /proc/{child.pid} && exec "$@"'
     for name in SHELLS:
         ask = asker(name, tmp_path, ["unshare", "-m", "--propagation", "private", "sh", "-c", cover, "sh"])
-        everyone = ssh_look.processes(ask)
+        everyone = ssh_look.processes(ask)[0]
         seen = {p.pid: p for p in everyone}[child.pid]
         assert f"mounted over /proc/{child.pid}" in seen.hidden, name
         assert not [p for p in everyone if p.cmdline == HELPER], (
@@ -232,7 +232,7 @@ def test_an_ended_helper_is_no_empty_host(tmp_path, sleeper):
     before = ["unshare", "-m", "--propagation", "private", "sh", "-c", cover, "sh"]
     ask = Asker(SHELLS["dash"], f"{tmp_path}/bin:/usr/sbin:/usr/bin:/sbin:/bin", before)
     with pytest.raises(TargetError, match="ended by somebody else"):
-        ssh_look.processes(ask)
+        ssh_look.processes(ask)[0]
 
 
 @pytest.mark.parametrize("name", ["dash", "bash"])
@@ -241,7 +241,7 @@ def test_hidden_from_the_listing(tmp_path, sleeper, hiding, name):
     child = sleeper(tmp_path / "rootkit" / "sleeper")
     words = [f"{key}={value}" for key, value in hiding(child.pid).items()]
     ask = asker(name, tmp_path, ["env", *words])
-    seen = {p.pid: p for p in ssh_look.processes(ask)}[child.pid]
+    seen = {p.pid: p for p in ssh_look.processes(ask)[0]}[child.pid]
     assert "a listing of /proc leaves it out" in seen.hidden
     assert (seen.exe, seen.name) == (str(tmp_path / "rootkit" / "sleeper"), "sleeper")
     assert any("hide.so" in u.why for u in ssh_look.blind(ask))
@@ -261,7 +261,7 @@ def test_sockets_and_who_holds_them(ask, tmp_path):
                 for c in look()
                 if "127.78.0.1" in (c.local, c.remote)
             }
-            for look in (lambda: ssh_look.connections(ask), LocalHands().connections)
+            for look in (lambda: ssh_look.connections(ask)[0], LocalHands().connections)
         )
         port = server.getsockname()[1]
         own = {row for row in local if row[4] == os.getpid()}
@@ -282,7 +282,7 @@ def test_a_socket_without_an_owner_is_told_as_such(ask):
         taken.close()
         client.close()
         rows = [
-            c for c in ssh_look.connections(ask) if port in (c.local_port, c.remote_port) and c.state == "TIME_WAIT"
+            c for c in ssh_look.connections(ask)[0] if port in (c.local_port, c.remote_port) and c.state == "TIME_WAIT"
         ]
         assert rows
         assert all((c.pid, c.inode, c.owner) == (None, None, "none") for c in rows)
@@ -314,7 +314,7 @@ def test_what_a_nobody_cannot_see(open_folder, sleeper):
     child = sleeper(open_folder / "roots")
     for name in SHELLS:
         ask = asker(name, open_folder, ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"])
-        seen = {p.pid: p for p in ssh_look.processes(ask)}
+        seen = {p.pid: p for p in ssh_look.processes(ask)[0]}
         assert {"exe", "sha256", "cwd"} <= set(seen[child.pid].denied)
         assert seen[child.pid].cmdline[1:] == ("60",)
         unseen = {u.what: u.why for u in ssh_look.blind(ask)}
@@ -322,7 +322,7 @@ def test_what_a_nobody_cannot_see(open_folder, sleeper):
         assert "65534" in unseen["other users' files and processes"]
         with socket.create_server(("127.78.0.1", 0)) as server:
             end = server.getsockname()
-            rows = [c for c in ssh_look.connections(ask) if (c.local, c.local_port) == end]
+            rows = [c for c in ssh_look.connections(ask)[0] if (c.local, c.local_port) == end]
             assert [(c.pid, c.owner) for c in rows] == [(None, "low")]
 
 
@@ -344,7 +344,7 @@ def test_functions_and_aliases_of_the_login_do_not_count(tmp_path):
     ]
     ask = asker("bash", tmp_path, before)
     assert ssh_look.boot_time(ask) == LocalHands().boot_time()
-    assert os.getpid() in {p.pid for p in ssh_look.processes(ask)}
+    assert os.getpid() in {p.pid for p in ssh_look.processes(ask)[0]}
 
 
 def test_details_of_one_process(ask, sleeper, tmp_path):
@@ -364,8 +364,8 @@ def test_ended_processes_are_not_among_those_asked_for(ask, start):
     """A zombie is over: who asks whether it lives gets nothing."""
     child = start("sh", "-c", "exit 0")
     until(lambda: Path(f"/proc/{child.pid}/stat").read_text().split()[2] == "Z", "no zombie")
-    assert ssh_look.processes(ask, [child.pid]) == []
-    assert ssh_look.processes(ask, [2**22 - 3]) == []
+    assert ssh_look.processes(ask, [child.pid])[0] == []
+    assert ssh_look.processes(ask, [2**22 - 3])[0] == []
 
 
 def test_three_hundred_processes_in_about_a_second(tmp_path, start):
@@ -376,7 +376,7 @@ def test_three_hundred_processes_in_about_a_second(tmp_path, start):
     ask = asker("dash", tmp_path)
     children = psutil.Process(parent.pid).children()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    found = {p.pid for p in ssh_look.processes(ask)}
+    found = {p.pid for p in ssh_look.processes(ask)[0]}
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cost = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     ours = [child for child in children if child.pid in found]
@@ -421,7 +421,7 @@ def test_sockets_of_a_container(tmp_path, cgroup):
         assert child.stdout.readline() == "go\n"
         for name in SHELLS:
             ask = asker(name, tmp_path)
-            rows = [c for c in ssh_look.connections(ask) if c.pid == child.pid]
+            rows = [c for c in ssh_look.connections(ask)[0] if c.pid == child.pid]
             assert [(c.local_port, c.state, c.owner) for c in rows] == [(4444, "LISTEN", "high")], name
             assert one(ask, child.pid).container == f"docker {cgroup.name[7:19]}"
         assert [c.local_port for c in LocalHands().connections() if c.pid == child.pid] == [4444]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.facts_linux import Module
 from tasks.model import Remote, TargetError
+from tasks.settings import Host
 from tasks.transports import linux_net, linux_proc, ssh_look
 from tasks.transports import ssh_look_files as files
 from tasks.transports import ssh_look_logs as logs
@@ -18,7 +19,9 @@ from tasks.transports import ssh_look_processes as processes
 from tasks.transports import ssh_look_records as frame
 from tasks.transports import ssh_look_sockets as sockets
 from tasks.transports import ssh_look_system as system
+from tasks.transports.ssh_hands import SshHands
 from tasks.transports.ssh_look_records import Record
+from tests.transports.ways import NOWHERE, no_secret
 
 KINDS = st.sampled_from((
     "end", "answered", "prefixed", "lines", "text", "links", "link", "named", "programs", "sums", "clock", "passwd", "users", "covers",
@@ -254,7 +257,7 @@ def test_hidden_processes_from_the_answer():
 def test_a_hidden_process_that_cannot_be_read_is_still_there():
     """What is known of it is that it is there; everything else is told as denied."""
     rows = [("listed", "yes", b"1 "), ("mute", "", b"60 ")]
-    [process] = ssh_look.processes(framed(rows))
+    [process] = ssh_look.processes(framed(rows))[0]
     assert process.pid == 60
     assert process.hidden
     assert "exe" in process.denied
@@ -271,9 +274,31 @@ def test_closed_descriptors_make_owners_unsure():
     """Where some process's descriptors are closed, a socket without an owner may be that one's."""
     row = b"/proc/self/net/tcp:   0: 0100007F:1F90 00000000:0000 0A 0:0 0:0 0     0        0 7 1\n"
     rows = [("namespace", "", b"pid:[4026531836]\n"), ("tables", "", row)]
-    [free] = ssh_look.connections(framed(rows))
-    [unsure] = ssh_look.connections(framed([*rows, ("closed", "", b"find: '/proc/1/fd': Permission denied\n")]))
+    [free] = ssh_look.connections(framed(rows))[0]
+    [unsure] = ssh_look.connections(framed([*rows, ("closed", "", b"find: '/proc/1/fd': Permission denied\n")]))[0]
     assert (free.owner, unsure.owner) == ("none", "low")
+
+
+@pytest.mark.parametrize("end", [True, False], ids=["late", "cut off"])
+def test_what_the_time_left_out_of_processes_and_sockets_is_told(end, monkeypatch):
+    """A list of processes or sockets that is not whole never looks like all there is: it is told with the blind spots."""
+    hands = SshHands(Host("slow", "192.0.2.1", "linux", "ssh"), NOWHERE, no_secret)
+    before = blind(hands, monkeypatch)
+    for look in (hands.processes, hands.connections):
+        monkeypatch.setattr(hands, "ask", framed([("unseen", look.__name__, b"it took too long")] if end else [], end))
+        look()
+    assert blind(hands, monkeypatch) - before == {"processes", "connections"}
+    monkeypatch.setattr(hands, "ask", framed([]))
+    hands.processes([7])
+    assert "processes" in blind(hands, monkeypatch), "a look at one process is none at all of them"
+    hands.processes()
+    assert blind(hands, monkeypatch) - before == {"connections"}
+
+
+def blind(hands, monkeypatch):
+    """What the hands tell of when the host answers in full."""
+    monkeypatch.setattr(hands, "ask", framed([]))
+    return {unseen.what for unseen in hands.blind()}
 
 
 def test_modules_as_each_list_has_them():

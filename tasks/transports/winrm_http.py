@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import requests
@@ -24,12 +27,14 @@ class Bounded(HTTPAdapter):
 
     Args:
         check: is asked after each piece, with the bytes so far; what it raises ends the reading.
+        spare: seconds until an answer that has not begun is given up.
         sha256: the only certificate that is taken, whoever signed it; empty: the session's authorities decide.
     """
 
-    def __init__(self, check: Callable[[int], None], sha256: str = "") -> None:
-        self._check, self._pin = check, {"assert_fingerprint": sha256} if sha256 else {}
+    def __init__(self, check: Callable[[int], None], spare: Callable[[], float], sha256: str = "") -> None:
+        self._check, self._spare, self._pin = check, spare, {"assert_fingerprint": sha256} if sha256 else {}
         self._last: Any = None
+        self._line: Any = None
         super().__init__()
 
     def close(self) -> None:
@@ -41,10 +46,49 @@ class Bounded(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **more: Any) -> None:
         super().init_poolmanager(*args, **(more | self._pin))
 
+    def get_connection_with_tls_context(self, *args: Any, **more: Any) -> Any:
+        """A pool whose connections we know: while http.client reads an answer's head, nobody else can end it."""
+        pool: Any = super().get_connection_with_tls_context(*args, **more)
+
+        def opened(*args: Any, **more: Any) -> Any:
+            self._line = type(pool).ConnectionCls(*args, **more)
+            return self._line
+
+        pool.ConnectionCls = opened
+        return pool
+
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """Cut the connection when the time is over. (A socket's own time-out begins anew with each byte.)"""
+        over = threading.Timer(max(0.0, self._spare()), self._cut)
+        over.daemon = True
+        over.start()
+        try:
+            yield
+        except requests.RequestException:
+            if self._spare() <= 0:
+                raise Late from None
+            raise
+        finally:
+            over.cancel()
+
+    def _cut(self) -> None:
+        with suppress(OSError, AttributeError, TypeError):  # it is closed, or not yet there
+            socket.socket.shutdown(self._line.sock, socket.SHUT_RDWR)
+
     def send(self, *args: Any, **more: Any) -> requests.Response:
-        response = super().send(*args, **more)
+        """As HTTPAdapter.send.
+
+        Raises:
+            Late: the time passed before the whole head was there.
+        """
+        with self._in_time():
+            response = super().send(*args, **more)
         raw: Any = response.raw
         self._last = raw
+        if self._spare() <= 0:  # what was cut off in a head looks like the head's end
+            raw.close()
+            raise Late
 
         def pieces(amount: int, decode_content: bool) -> Iterator[bytes]:
             size = 0

@@ -173,8 +173,8 @@ class Wire(Protocol):
         session.max_redirects = 0
         session.hooks["response"] = [self._look]
         pin = self.host.winrm.certificate_sha256.replace(":", "")
-        session.mount("http://", Bounded(self._check))
-        session.mount("https://", Bounded(self._check, pin))
+        session.mount("http://", Bounded(self._check, self._spare))
+        session.mount("https://", Bounded(self._check, self._spare, pin))
         session.verify = not pin and (_file(self.host.winrm.ca) or _authorities())
         if self.host.winrm.auth == "basic":
             session.auth = HTTPBasicAuth((self.username or "").encode(), (self.password or "").encode())
@@ -182,8 +182,12 @@ class Wire(Protocol):
     def _check(self, size: int) -> None:
         if size > LARGEST:
             raise TooMuch
-        if self.left() < -self.host.timeout:
+        if self._spare() < 0:
             raise Late
+
+    def _spare(self) -> float:
+        """An answer to what was asked in time may come a little later."""
+        return self.left() + self.host.timeout
 
     def _look(self, response: requests.Response, **_: object) -> None:
         self.seen = response

@@ -47,6 +47,15 @@ def slow(head: bytes) -> Iterator[bytes]:
         yield b"x"
 
 
+def slow_head(head: bytes, line: bytes) -> Iterator[bytes]:
+    """One byte at a time of a head that has no end."""
+    yield head
+    for _ in range(200):
+        for byte in line:
+            time.sleep(0.05)
+            yield bytes([byte])
+
+
 SLOW = "did not end in the time given"
 LOGIN = b"HTTP/1.1 401 No\r\nWWW-Authenticate: Negotiate\r\n"
 CHUNKED, LONG = b"Transfer-Encoding: chunked\r\n\r\n", b"Content-Length: 99999999999\r\n\r\n"
@@ -61,6 +70,9 @@ CHUNKED, LONG = b"Transfer-Encoding: chunked\r\n\r\n", b"Content-Length: 9999999
         (lambda: endless(b"HTTP/1.1 500 No\r\n" + LONG), "more than 8388608 bytes"),
         (lambda: slow(b"HTTP/1.1 200 OK\r\n" + LONG), SLOW),
         (lambda: slow(LOGIN + LONG), SLOW),
+        (lambda: slow_head(b"", b"HTTP/1.1 200 OK"), SLOW),
+        (lambda: slow_head(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"), SLOW),
+        (lambda: slow_head(LOGIN, b"X: y\r\n"), SLOW),
         (lambda: iter([b"HTTP/1.1 200 OK\r\nDate: 99 Foo 0\r\nContent-Length: 0\r\n\r\n"]), "is not WinRM"),
         (
             lambda: iter([LOGIN.replace(b"Negotiate", b"Negotiate !!!") + b"Content-Length: 0\r\n\r\n"]),
@@ -72,7 +84,21 @@ CHUNKED, LONG = b"Transfer-Encoding: chunked\r\n\r\n", b"Content-Length: 9999999
             "is not WinRM",
         ),
     ],
-    ids=["login", "long login", "page", "fault", "drip", "dripping login", "date", "token", "noise", "elsewhere"],
+    ids=[
+        "login",
+        "long login",
+        "page",
+        "fault",
+        "drip",
+        "dripping login",
+        "dripping status",
+        "dripping head",
+        "login's dripping head",
+        "date",
+        "token",
+        "noise",
+        "elsewhere",
+    ],
 )
 def test_a_call_ends_whatever_is_sent(tmp_path: Path, pieces: Callable[[], Iterator[bytes]], says: str) -> None:
     """Soon, with the reason, and without taking in what it is not meant to hold."""

@@ -102,12 +102,13 @@ at_ease() {
 too_late() {
     called='' nap=''
     read -r keeper _ </proc/self/stat
-    # KILL: a child that has not yet become `sleep` has this trap still, and would swallow TERM.
-    trap 'called=yes; [ -z "$nap" ] || kill -s KILL "$nap"' TERM
+    # KILL: a child that has not yet become `sleep` has this trap still, and would swallow TERM. It may be gone already, when it was called
+    # off as it began: what `kill` says then must not stand in the verb's own words.
+    trap 'called=yes; [ -z "$nap" ] || kill -s KILL "$nap" 2>/dev/null' TERM
     born=$(start_of "$1")
     sleep "$2" 2>/dev/null &
     nap=$!
-    [ -z "$called" ] || kill -s KILL "$nap"
+    [ -z "$called" ] || kill -s KILL "$nap" 2>/dev/null
     { wait "$nap"; } 2>/dev/null
     [ -z "$called" ] || exit 0
     if [ -n "$born" ] && [ "$(start_of "$1")" = "$born" ]; then
@@ -133,7 +134,7 @@ fell() {
         child=${child##*/}
         [ "$child" = "$keeper" ] || fell "$child"
     done
-    kill -s KILL "$1"
+    kill -s KILL "$1" 2>/dev/null
 }
 
 # hex: the SHA-256 of standard input.

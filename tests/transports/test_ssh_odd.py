@@ -173,7 +173,7 @@ def liar(body, end=b"0", errors=b""):
             channel.send_exit_status(0)
             return
         while not over.is_set():
-            for nonce in re.findall(rb"^([0-9a-f]{32}) \w+ \d+$", rest, re.MULTILINE):
+            for nonce in re.findall(rb"^([0-9a-f]{32}) \w+ \d+ [\d.]+$", rest, re.MULTILINE):
                 channel.sendall(
                     nonce + b" BEGIN\n" + body + b"\n" + nonce + b" END " + end + b"\n\n" + nonce + b" DONE\n"
                 )
